@@ -1,0 +1,76 @@
+"""Forms about teams and keys, and the field that reads durations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from accounts.durations import parse_duration, say_duration
+from accounts.models import RESERVED_SLUGS, Scope, validate_slug
+
+
+class DurationField(forms.CharField):
+    """Seconds, written as "90", "90 s" or "1 min 30 s"."""
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        self.least, self.most = least, most
+        super().__init__(max_length=60, **kwargs)
+        self.widget.attrs.setdefault("autocomplete", "off")
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return stored seconds as words; what was typed stays as it was."""
+        return say_duration(value, units=4) if isinstance(value, int) else value
+
+    def clean(self, value: Any) -> Any:
+        """Return the seconds, or None if nothing was given."""
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            seconds = parse_duration(text)
+        except ValueError:
+            raise ValidationError("Write a duration such as 90 s, 5 min or 1 h 30 min.") from None
+        if not self.least <= seconds <= self.most:
+            least, most = say_duration(self.least), say_duration(self.most)
+            raise ValidationError(f"Choose between {least} and {most}.")
+        return seconds
+
+
+class TeamForm(forms.Form):
+    """A new team: what people call it, and what its addresses and namespaces begin with."""
+
+    name = forms.CharField(
+        label="Team name",
+        max_length=120,
+        widget=forms.TextInput(attrs={"autofocus": True, "data-slug-for": "id_slug"}),
+    )
+    slug = forms.CharField(
+        label="Short name",
+        max_length=63,
+        validators=[validate_slug],
+        help_text="Part of every address of your team, and its first namespace. It cannot be "
+        "changed. Lower-case letters, digits and hyphens.",
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+    def clean_slug(self) -> str:
+        """Refuse words that are paths of ours."""
+        slug: str = self.cleaned_data["slug"]
+        if slug in RESERVED_SLUGS:
+            raise ValidationError(f"“{slug}” is a reserved word. Choose another short name.")
+        return slug
+
+
+class KeyForm(forms.Form):
+    """A new API key."""
+
+    name = forms.CharField(max_length=120, help_text="What will use it, for example “terraform”.")
+    scope = forms.ChoiceField(
+        choices=[
+            (Scope.READ.value, "Read: look at everything"),
+            (Scope.WRITE.value, "Write: also change monitors, channels and incidents"),
+            (Scope.ADMIN.value, "Admin: also members and keys"),
+        ]
+    )

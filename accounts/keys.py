@@ -1,0 +1,65 @@
+"""Making and checking credentials. Only hashes are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django_scopes import scopes_disabled
+
+from accounts.ids import random_base62
+from accounts.models import ApiKey, Membership, Scope, Team
+
+PREFIX_LENGTH = 8
+SECRET_LENGTH = 40
+_LAST_USED_EVERY = timedelta(minutes=1)
+
+
+def hash_token(token: str) -> bytes:
+    """Return the SHA-256 of a credential. They are random, so no slow hash is needed."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def token_matches(token: str, token_hash: bytes | memoryview | None) -> bool:
+    """Return whether `token` is the one that was hashed, in constant time."""
+    return token_hash is not None and hmac.compare_digest(hash_token(token), bytes(token_hash))
+
+
+def create_api_key(
+    *,
+    team: Team,
+    name: str,
+    scope: Scope,
+    created_by: Membership | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Create a key and return it with its text, which is shown this once."""
+    prefix, secret = random_base62(PREFIX_LENGTH), random_base62(SECRET_LENGTH)
+    text = f"tk_{prefix}_{secret}"
+    key = ApiKey.objects.create(
+        team=team,
+        name=name,
+        scope=scope,
+        prefix=prefix,
+        key_hash=hash_token(text),
+        created_by=created_by,
+        expires_at=expires_at,
+    )
+    return key, text
+
+
+def find_api_key(text: str, *, now: datetime) -> ApiKey | None:
+    """Return the valid key of that text, and note its use (at most once a minute)."""
+    parts = text.split("_")
+    if len(parts) != 3 or parts[0] != "tk":
+        return None
+    with scopes_disabled():
+        live = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
+        key = ApiKey.objects.select_related("team").filter(live, prefix=parts[1]).first()
+        if key is None or not token_matches(text, key.key_hash):
+            return None
+        if key.last_used_at is None or now - key.last_used_at >= _LAST_USED_EVERY:
+            ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    return key

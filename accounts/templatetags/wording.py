@@ -1,0 +1,76 @@
+"""Times and durations in templates; the exact instant shows on hover and focus."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import now as clock
+
+from accounts.durations import say_ago, say_duration, say_time
+
+register = template.Library()
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Return seconds as "1 min 30 s"; nothing for None."""
+    return "" if seconds is None else say_duration(seconds, units=3)
+
+
+@register.filter
+def exact(at: datetime | None) -> str:
+    """Return an instant as "22 Nov 2026 14:02:11 UTC"; nothing for None."""
+    return say_time(at) if at else ""
+
+
+@register.simple_tag(takes_context=True)
+def ago(context: dict[str, Any], at: datetime | None) -> SafeString | str:
+    """Return a `time` element that says how long ago; the script keeps it fresh."""
+    return _time_element(context, at, "ago")
+
+
+@register.simple_tag(takes_context=True)
+def countdown(context: dict[str, Any], at: datetime | None) -> SafeString | str:
+    """Return a `time` element that counts down to an instant, second by second."""
+    return _time_element(context, at, "countdown")
+
+
+def _time_element(context: dict[str, Any], at: datetime | None, kind: str) -> SafeString | str:
+    if at is None:
+        return "never" if kind == "ago" else ""
+    now = context.get("now") or clock()
+    if kind == "ago":
+        text = say_ago(at, now)
+    else:
+        text = "in " + say_duration(max(0, (at - now).total_seconds()))
+    return format_html(
+        '<time datetime="{}" title="{}" data-kind="{}" tabindex="0">{}</time>',
+        at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        say_time(at),
+        kind,
+        text,
+    )
+
+
+@register.simple_tag
+def our_url(name: str, *args: Any) -> str:
+    """Return an absolute URL below BASE_URL, for mails: never the Host header."""
+    return f"{settings.BASE_URL}{reverse(name, args=args)}"
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: Any) -> str:
+    """Return the page's query string with some parameters changed; None or "" drops one."""
+    params = context["request"].GET.copy()
+    for name, value in changes.items():
+        if value in (None, ""):
+            params.pop(name, None)
+        else:
+            params[name] = value
+    return f"?{params.urlencode()}" if params else "?"

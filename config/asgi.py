@@ -1,0 +1,133 @@
+"""The ASGI entry: push lane and liveness in front, Django behind, one recorder beside both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from django.conf import settings
+
+from monitors import ingest
+from monitors.ingest.body import BodyOutcome, read_body, replay
+from monitors.ingest.lane import Event, LaneRefused, Receive, Scope, Send, fast_slug, try_lane
+from monitors.ingest.recorder import Recorder
+
+# Paths that answer on any Host: scripts inside a VPC reach us by names of their own.
+ANY_HOST = ("/api/push/", "/api/ping/", "/healthz", "/readyz", "/metrics")
+BODY_LIMITED = ("/api/push/", "/api/ping/")
+MOST_QUEUED = 128
+QUEUE_SECONDS = 5.0
+
+
+class Application:
+    """Serves one process: see the module's first line for the order of the doors."""
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+        self._slots = asyncio.Semaphore(settings.DJANGO_SLOTS)
+        self._queued = 0
+        self._host = settings.BASE_HOST.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.recorder = Recorder(ingest.connection_parameters)
+                ingest.use_recorder(self.recorder)
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                ingest.use_recorder(None)
+                if self.recorder is not None:
+                    await self.recorder.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith(BODY_LIMITED):
+            await self._serve_push(scope, receive, send)
+        elif path == "/healthz":
+            await _plain(send, 200, b"ok\n")
+        else:
+            if path.startswith(ANY_HOST):
+                self._set_host(scope)
+            await self._serve_django(scope, receive, send)
+
+    async def _serve_push(self, scope: Scope, receive: Receive, send: Send) -> None:
+        slug = fast_slug(scope) if settings.PUSH_LANE else None
+        outcome, body = await read_body(scope, receive)
+        if outcome is BodyOutcome.GONE:
+            return
+        if slug is not None and self.recorder is not None and outcome is BodyOutcome.COMPLETE:
+            try:
+                if await try_lane(self.recorder, slug, body, send):
+                    return
+            except LaneRefused as refused:
+                scope["tocsin.refused"] = refused.cause
+        self._set_host(scope)
+        scope["tocsin.body"] = outcome
+        await self._serve_django(scope, replay(scope, body, receive), send)
+
+    def _set_host(self, scope: Scope) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+        scope["headers"] = [(b"host", self._host), *headers]
+
+    async def _serve_django(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Four busy views in a process take nine tenths of the lane's speed, and every view takes
+        # a connection: a bounded number runs, a bounded number waits, the rest comes again.
+        if self._queued >= MOST_QUEUED:
+            await _busy(send)
+            return
+        self._queued += 1
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            await _busy(send)
+            return
+        finally:
+            self._queued -= 1
+        try:
+            await django_application(scope, receive, send)  # type: ignore[arg-type]
+        finally:
+            self._slots.release()
+
+
+async def _plain(
+    send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    content_type = (b"content-type", b"text/plain; charset=utf-8")
+    start: Event = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [*(headers or (content_type,)), (b"content-length", b"%d" % len(body))],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _busy(send: Send) -> None:
+    await _plain(
+        send,
+        503,
+        b'{"type":"about:blank","title":"Service Unavailable","status":503,'
+        b'"detail":"Too many requests are waiting. Try again in a second."}',
+        ((b"content-type", b"application/problem+json"), (b"retry-after", b"1")),
+    )
+
+
+application: Any = Application()

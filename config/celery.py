@@ -1,0 +1,61 @@
+"""Celery: wake-ups only. PostgreSQL holds the truth, so a lost message is a second's delay.
+
+Every periodic task expires before its next tick, so a worker that was dead finds no backlog.
+Tasks carry no state, results are not stored, and a hung broker costs two seconds, not twenty-five.
+"""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+TICK_SECONDS = 1.0
+TIMEOUTS = {
+    "socket_timeout": 2,
+    "socket_connect_timeout": 2,
+    "retry_on_timeout": False,
+    "visibility_timeout": 60,
+    "max_retries": 1,
+}
+
+
+def broker_url(redis_url: str) -> str:
+    """Return Celery's spelling of a Redis URL: it names a Unix socket by a scheme of its own."""
+    if redis_url.startswith("unix://"):
+        path, _, query = redis_url.removeprefix("unix://").partition("?")
+        db = query.removeprefix("db=") or "0"
+        return f"redis+socket://{path}?virtual_host={db}"
+    return redis_url
+
+
+app = Celery("tocsin")
+app.conf.update(
+    broker_url=broker_url(settings.REDIS_URL),
+    broker_transport_options=TIMEOUTS,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    task_ignore_result=True,
+    result_backend=None,
+    task_serializer="json",
+    accept_content=["json"],
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    worker_soft_shutdown_timeout=5,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    task_publish_retry=False,
+    task_default_queue="engine",
+    task_routes={"incidents.tasks.deliver": {"queue": "deliver"}},
+    beat_schedule={
+        "check_silence": {"task": "incidents.tasks.check_silence", "schedule": TICK_SECONDS},
+        "deliver": {"task": "incidents.tasks.deliver", "schedule": TICK_SECONDS},
+        "maintain": {"task": "incidents.tasks.maintain", "schedule": 3600.0},
+    },
+    beat_max_loop_interval=1,
+    timezone="UTC",
+)
+app.autodiscover_tasks(["incidents"])

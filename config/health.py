@@ -1,0 +1,143 @@
+"""Is it alive, is it ready, and in numbers: `/readyz` and `/metrics` (`/healthz` is in asgi.py)."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.timezone import now
+
+from accounts.api.problems import problem_response
+from incidents.engine import stamp_ages
+from monitors.partitions import DAYS_ALARM, days_left
+
+FRESH_SECONDS = 10.0
+LISTENING_SECONDS = 3.0
+OUTBOX_SECONDS = 30.0
+
+# name: readiness
+# Seconds since the listening stamp, and the age of the oldest thing that should be done by now.
+READINESS = """
+SELECT
+  (SELECT extract(epoch FROM clock_timestamp() - at) FROM monitors_listeningstamp WHERE id = 1),
+  (SELECT extract(epoch FROM clock_timestamp() - min(next_attempt_at)) FROM incidents_delivery
+    WHERE state IN ('pending', 'sending')),
+  (SELECT extract(epoch FROM clock_timestamp() - at) FROM monitors_transition
+    WHERE handled_at IS NULL ORDER BY id LIMIT 1),
+  (SELECT extract(epoch FROM clock_timestamp() - min(check_at)) FROM monitors_heartbeat
+    WHERE check_at IS NOT NULL)
+"""
+
+# name: counts
+# What there is, by kind.
+COUNTS = """
+SELECT 'tocsin_monitors', 'state', state, count(*) FROM monitors_heartbeat GROUP BY state
+UNION ALL
+SELECT 'tocsin_incidents_unresolved', 'state', state, count(*) FROM incidents_incident
+  WHERE state <> 'resolved' GROUP BY state
+UNION ALL
+SELECT 'tocsin_deliveries', 'state', state, count(*) FROM incidents_delivery GROUP BY state
+"""
+
+
+def _age(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _readings() -> dict[str, float | None]:
+    with connection.cursor() as cursor:
+        cursor.execute(READINESS)
+        listening, outbox, transitions, due = cursor.fetchone()
+    ages = stamp_ages()
+
+    def freshest(part: str) -> float | None:
+        found = [age for name, age in ages.items() if name.split(":")[0] == part]
+        return min(found) if found else None
+
+    return {
+        "listening_seconds": _age(listening),
+        "outbox_seconds": _age(outbox),
+        "transition_seconds": _age(transitions),
+        "sweep_lag_seconds": _age(due),
+        "engine_seconds": freshest("engine"),
+        "deliver_seconds": freshest("deliver"),
+        "partition_days": float(days_left(now=now())),
+    }
+
+
+def _broker_answers() -> bool:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+    try:
+        return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
+    finally:
+        client.close()
+
+
+def _older(value: float | None, limit: float) -> bool:
+    return value is None or value > limit
+
+
+def ready(request: HttpRequest) -> HttpResponse:
+    """Answer 200 only when database, broker, sweep and outbox are fresh, else 503 and what is not."""
+    stale: dict[str, str] = {}
+    try:
+        readings = _readings()
+    except (DatabaseError, InterfaceError) as error:
+        stale["database"] = f"does not answer ({type(error).__name__})"
+    else:
+        if _older(readings["listening_seconds"], LISTENING_SECONDS):
+            stale["listening"] = "pushes cannot be stored"
+        if _older(readings["engine_seconds"], FRESH_SECONDS):
+            stale["sweep"] = "no round has completed lately"
+        if _older(readings["deliver_seconds"], FRESH_SECONDS):
+            stale["outbox"] = "no delivery round has completed lately"
+        elif (readings["outbox_seconds"] or 0) > OUTBOX_SECONDS:
+            stale["outbox"] = f"a message is {readings['outbox_seconds']:.0f} s overdue"
+        if (readings["transition_seconds"] or 0) > OUTBOX_SECONDS:
+            stale["incidents"] = f"a change waits for {readings['transition_seconds']:.0f} s"
+        if (readings["partition_days"] or 0) < DAYS_ALARM:
+            stale["partitions"] = f"made for {readings['partition_days']:.0f} days ahead only"
+    if not _broker_answers():
+        stale["broker"] = "does not answer"
+    return JsonResponse({"ready": not stale, "stale": stale}, status=503 if stale else 200)
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer Prometheus text to loopback, or to who knows METRICS_TOKEN."""
+    if not _may_read(request):
+        return problem_response(404, "Not found.")
+    readings = _readings()
+    lines = []
+    for name, value in readings.items():
+        if value is not None:
+            lines += [f"# TYPE tocsin_{name} gauge", f"tocsin_{name} {value:.3f}"]
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTS)
+        rows = cursor.fetchall()
+    typed = set()
+    for name, label, key, count in rows:
+        if name not in typed:
+            typed.add(name)
+            lines.append(f"# TYPE {name} gauge")
+        lines.append(f'{name}{{{label}="{key}"}} {count}')
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")
+
+
+def _may_read(request: HttpRequest) -> bool:
+    token = settings.METRICS_TOKEN
+    given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+    if token:
+        return hmac.compare_digest(given.encode(), token.encode())
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR") or "127.0.0.1")
+    except ValueError:
+        return False
+    # A proxy on this machine would make everybody look like loopback: it says whom it speaks for.
+    return address.is_loopback and "HTTP_X_FORWARDED_FOR" not in request.META

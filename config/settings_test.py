@@ -1,0 +1,9 @@
+"""The settings of the test suite: the same, with what a throw-away database needs."""
+
+from config.settings import *  # noqa: F403
+from config.settings import DATABASES
+
+# A pool keeps connections open, and a test database with open connections cannot be dropped.
+DATABASES["default"]["OPTIONS"].pop("pool", None)
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -1,0 +1,14 @@
+"""Every path of the console, the API and the push endpoints."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from config import health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("monitors.api.push_urls")),
+    re_path(r"^readyz/?$", health.ready),
+    re_path(r"^metrics/?$", health.metrics),
+    path("accounts/", include("allauth.urls")),
+]

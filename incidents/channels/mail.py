@@ -1,0 +1,154 @@
+"""The `email` kind: text and HTML through Django's mail backend, threaded per incident."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from email.header import Header
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.validators import validate_email
+from django.template.loader import render_to_string
+
+from incidents.channels.base import (
+    DELIVERY_HEADER,
+    ChannelKind,
+    InvalidConfig,
+    Message,
+    Outcome,
+    refuse_unknown_fields,
+)
+from incidents.channels.notice import write_notice
+from incidents.channels.wording import clean_line, clip_text
+from incidents.outbound.addresses import Network
+
+TIMEOUT_SECONDS = 10
+MAX_RECIPIENTS = 20
+MAX_ADDRESS_CHARACTERS = 254
+_MAX_SUBJECT_CHARACTERS = 200
+
+
+class EmailKind(ChannelKind):
+    """One mail to a few addresses."""
+
+    name: ClassVar[str] = "email"
+
+    def clean(self, config: Mapping[str, Any], *, allow: Sequence[Network]) -> dict[str, Any]:
+        """Return `{"to": [address, …]}`; a single `address` is taken too. Raises InvalidConfig."""
+        refuse_unknown_fields(config, frozenset({"to", "address"}))
+        field = "address" if config.get("to") is None and "address" in config else "to"
+        if config.get("to") is not None and config.get("address") is not None:
+            raise InvalidConfig({"address": "Give either `to` or `address`."})
+        given = config.get(field)
+        listed = [given] if isinstance(given, str) else given
+        if not isinstance(listed, list | tuple) or not listed:
+            raise InvalidConfig({field: "Give at least one mail address."})
+        if len(listed) > MAX_RECIPIENTS:
+            raise InvalidConfig({field: f"Give at most {MAX_RECIPIENTS} mail addresses."})
+        bad = [value for value in listed if not _is_address(value)]
+        if bad:
+            raise InvalidConfig({field: f"Not a mail address: {clean_line(bad[0], 80)}"})
+        return {"to": list(dict.fromkeys(listed))}
+
+    def send(self, message: Message, config: Mapping[str, Any], *, now: datetime) -> Outcome:
+        """Hand the mail to the mail server and report what it said."""
+        mail = build_mail(message, config["to"], now=now)
+        try:
+            mail.connection = get_connection(timeout=TIMEOUT_SECONDS)
+            mail.send()
+        except smtplib.SMTPRecipientsRefused as error:
+            return _judge_recipients(error.recipients)
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+            return _judge_code(error.smtp_code, error.smtp_error)
+        except smtplib.SMTPAuthenticationError:
+            # Our own configuration is wrong, not the message: it goes out once that is mended.
+            return Outcome("retry", "the mail server refused our log-in")
+        except TimeoutError:
+            return Outcome("retry", f"the mail server did not answer within {TIMEOUT_SECONDS} s")
+        except (smtplib.SMTPException, OSError) as error:
+            return Outcome("retry", f"no connection to the mail server: {type(error).__name__}")
+        except ValueError as error:
+            # A header that cannot be written, an address that cannot be encoded.
+            return Outcome("failed", f"the mail cannot be written: {clean_line(error)}")
+        return Outcome("sent", "handed to the mail server")
+
+
+class _Mail(EmailMultiAlternatives):
+    """A mail whose subject is encoded right.
+
+    Django leaves a subject as it is when it is ASCII, so that text in the form of an encoded word
+    ("=?utf-8?…?=") would be decoded by the reader into whatever it hides, and folds others in
+    front of their first character.
+    """
+
+    def message(self, **options: Any) -> Any:
+        """Return the MIME message, its subject encoded here where it needs to be."""
+        message = super().message(**options)
+        subject = str(self.subject)
+        if "=?" in subject or not subject.isascii():
+            header: Any = Header(subject, "utf-8", header_name="Subject")
+            message.replace_header("Subject", header)
+        return message
+
+
+def build_mail(message: Message, to: Sequence[str], *, now: datetime) -> EmailMultiAlternatives:
+    """Return the mail for `message`; its id is the same on every attempt."""
+    notice = write_notice(message, now=now)
+    context = {"notice": notice, "base_url": settings.BASE_URL}
+    mail = _Mail(
+        subject=clip_text(clean_line(notice.subject, 400), _MAX_SUBJECT_CHARACTERS),
+        body=render_to_string("mail/incident_notice.txt", context).strip() + "\n",
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=list(to),
+        headers=_build_headers(message),
+    )
+    mail.attach_alternative(render_to_string("mail/incident_notice.html", context), "text/html")
+    return mail
+
+
+def _build_headers(message: Message) -> dict[str, str]:
+    domain = urlsplit(settings.BASE_URL).hostname or "localhost"
+    key = clean_line(message.key, 64)
+    headers = {
+        "Message-ID": f"<{key}@{domain}>",
+        DELIVERY_HEADER: key,
+        "Auto-Submitted": "auto-generated",
+    }
+    incident = message.payload.get("incident")
+    incident_id = clean_line(incident.get("id"), 64) if isinstance(incident, Mapping) else ""
+    if incident_id:
+        # No mail has this id: it is the root that all mails of the incident hang from.
+        root = f"<incident-{incident_id}@{domain}>"
+        headers |= {"In-Reply-To": root, "References": root}
+    return headers
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str) or len(value) > MAX_ADDRESS_CHARACTERS:
+        return False
+    try:
+        validate_email(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def _judge_recipients(refused: Mapping[str, tuple[int, bytes]]) -> Outcome:
+    """Return again if any address was refused for now only, else never."""
+    answers = list(refused.values())
+    passing = [answer for answer in answers if answer[0] < 500]
+    return _judge_code(*(passing or answers)[0])
+
+
+def _judge_code(code: int, text: bytes | str) -> Outcome:
+    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    detail = f"the mail server answered {code}: {clean_line(said)}"
+    return Outcome("failed" if code >= 500 else "retry", detail)
+
+
+KIND = EmailKind()

@@ -1,0 +1,23 @@
+"""The channel kinds that exist. A new kind is one file and one line here."""
+
+from __future__ import annotations
+
+from incidents.channels import mail, webhook
+from incidents.channels.base import ChannelKind
+
+KINDS: dict[str, ChannelKind] = {
+    module.KIND.name: module.KIND
+    for module in (
+        mail,
+        webhook,
+    )
+}
+
+
+def kind(name: str) -> ChannelKind:
+    """Return the kind called `name`. Raises KeyError, naming the known kinds."""
+    try:
+        return KINDS[name]
+    except KeyError:
+        known = ", ".join(sorted(KINDS))
+        raise KeyError(f"Unknown kind of channel. Known: {known}.") from None

@@ -1,0 +1,67 @@
+"""Small words that every message needs: safe lines of foreign text, durations, times."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+# Joiners are invisible too, but Persian words and composed emoji fall apart without them.
+_JOINERS = frozenset("\u200c\u200d")
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def clean_line(value: Any, limit: int = 200) -> str:
+    """Return foreign text as one line that reads as what it is.
+
+    Line ends and control characters become spaces; characters that are invisible or turn the
+    direction of writing (bidi marks and overrides, zero-width space, tags) are dropped, half
+    surrogates replaced. Longer text ends in an ellipsis. None is the empty string.
+    """
+    text = "" if value is None else str(value)
+    chars = []
+    # A hostile text is not worth more work than a multiple of what is kept.
+    for char in text[: limit * 8]:
+        category = unicodedata.category(char)
+        if category in {"Cc", "Zl", "Zp"}:
+            chars.append(" ")
+        elif category == "Cs":
+            chars.append("\ufffd")
+        elif category != "Cf" or char in _JOINERS:
+            chars.append(char)
+    return clip_text(" ".join("".join(chars).split()), limit)
+
+
+def clip_text(text: str, limit: int) -> str:
+    """Return `text`, cut with an ellipsis where it is longer than `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def say_duration(seconds: float) -> str:
+    """Return a duration in its two largest units: "45 s", "1 min 30 s", "2 d 4 h"."""
+    left = max(0, round(seconds))
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break  # "1 d 5 s" would claim a precision that the reader must think about
+    return " ".join(parts[:2])
+
+
+def say_time(at: datetime) -> str:
+    """Return an instant as "22 Nov 2026 14:02:11 UTC"."""
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%b %Y %H:%M:%S} UTC"
+
+
+def read_time(value: Any) -> datetime | None:
+    """Return the instant in an ISO 8601 string of a payload, None if there is none."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        at = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Sending: lease a message, send it outside any transaction, record what became of it."""

@@ -1,0 +1,140 @@
+"""The outbox's statements: claim under a lease, record under the same lease.
+
+A claim is committed before anything is sent. If the sender dies, the lease runs out and the next
+claim sends again with the same key: a duplicate is preferred to a loss, and the key lets the
+receiver drop it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+LEASE_SECONDS = 30
+MOST_PER_TEAM = 8
+MOST_ATTEMPTS = 20
+FIRST_BACKOFF_SECONDS = 4.0
+MOST_BACKOFF_SECONDS = 300.0
+MOST_RETRY_AFTER_SECONDS = 3600.0
+
+# name: drop_orphans
+# A recovery whose first message failed or was cancelled is told to nobody.
+DROP_ORPHANS = """
+UPDATE incidents_delivery d SET state = 'cancelled', finished_at = now()
+FROM incidents_delivery a
+WHERE d.state = 'pending' AND d.next_attempt_at <= now() AND a.id = d.after_id
+  AND a.state IN ('failed', 'cancelled')
+"""
+
+# name: claim
+# Lease due messages, in turns over the teams, at most a quarter of the senders for one of them.
+# A message waits for the one it comes after. The oldest of each team goes first.
+CLAIM = """
+WITH teams AS MATERIALIZED (
+  SELECT team_id, count(*) FILTER (WHERE state = 'sending' AND next_attempt_at > now()) AS busy
+  FROM incidents_delivery WHERE state IN ('pending', 'sending') GROUP BY team_id
+), picked AS MATERIALIZED (
+  SELECT due.id, due.state = 'sending' AS expired
+  FROM teams CROSS JOIN LATERAL (
+    SELECT d.id, d.state, row_number() OVER () AS turn FROM (
+      SELECT d.id, d.state FROM incidents_delivery d
+      WHERE d.team_id = teams.team_id AND d.state IN ('pending', 'sending')
+        AND d.next_attempt_at <= now()
+        AND (d.after_id IS NULL OR EXISTS (
+          SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
+      ORDER BY d.next_attempt_at, d.id
+      LIMIT greatest(0, %(per_team)s - teams.busy) FOR UPDATE OF d SKIP LOCKED) d
+  ) due
+  ORDER BY due.turn LIMIT %(limit)s
+)
+UPDATE incidents_delivery d SET
+  state = 'sending', lease_token = gen_random_uuid(), attempt_count = d.attempt_count + 1,
+  next_attempt_at = now() + make_interval(secs => %(lease)s),
+  attempts = CASE WHEN picked.expired THEN d.attempts || jsonb_build_object(
+      'at', now(), 'outcome', 'lost', 'detail', 'The sender died; trying again with the same key.')
+    ELSE d.attempts END
+FROM picked
+WHERE d.id = picked.id
+RETURNING d.id, d.team_id, d.incident_id, d.channel_id, d.contact, d.kind, d.event, d.payload,
+  d.attempt_count, d.lease_token, d.created_at,
+  (SELECT config FROM incidents_channel c WHERE c.id = d.channel_id) AS config
+"""
+
+# name: record
+# Write what became of an attempt, if the lease is still ours.
+RECORD = """
+UPDATE incidents_delivery SET state = %(state)s, lease_token = NULL,
+  attempts = attempts || jsonb_build_object(
+    'at', now(), 'outcome', %(outcome)s::text, 'detail', %(detail)s::text),
+  next_attempt_at = now() + make_interval(secs => %(delay)s),
+  finished_at = CASE WHEN %(state)s <> 'pending' THEN now() END
+WHERE id = %(id)s AND lease_token = %(lease_token)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A message that this process may send until its lease runs out."""
+
+    id: UUID
+    team_id: UUID
+    incident_id: UUID | None
+    channel_id: UUID | None
+    contact: str
+    kind: str
+    event: str
+    payload: dict[str, Any]
+    attempt_count: int
+    lease_token: UUID
+    created_at: datetime
+    config: dict[str, Any] | None
+
+
+def claim(*, limit: int, per_team: int = MOST_PER_TEAM) -> list[Leased]:
+    """Lease up to `limit` due messages, fairly over the teams."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(DROP_ORPHANS)
+        cursor.execute(CLAIM, {"limit": limit, "per_team": per_team, "lease": LEASE_SECONDS})
+        rows = cursor.fetchall()
+    return [Leased(*row[:7], _loaded(row[7]), *row[8:11], _loaded(row[11])) for row in rows]
+
+
+def _loaded(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def record(
+    leased: Leased, *, state: str, outcome: str, detail: str, delay_seconds: float = 0
+) -> bool:
+    """Write the outcome of an attempt; False if the lease was lost meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            RECORD,
+            {
+                "id": leased.id,
+                "lease_token": leased.lease_token,
+                "state": state,
+                "outcome": outcome,
+                "detail": detail,
+                "delay": delay_seconds,
+            },
+        )
+        return cursor.rowcount == 1
+
+
+def backoff_seconds(attempt: int, retry_after_seconds: float | None) -> float:
+    """Return how long to wait after the given attempt (1, 2, …): doubling, capped, jittered.
+
+    A provider's Retry-After is honoured up to an hour, and never shortened.
+    """
+    doubled = min(MOST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))
+    wait = doubled * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
+    if retry_after_seconds is not None:
+        wait = max(wait, min(retry_after_seconds, MOST_RETRY_AFTER_SECONDS))
+    return wait

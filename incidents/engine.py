@@ -1,0 +1,86 @@
+"""The engine's rounds: what beat asks for every second, and what the standby does without it.
+
+Every part is idempotent, batched and safe to run twice at once, so nobody has to know who else is
+running it. Each completed round stamps a row under its runner's name.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.utils.timezone import now
+from django_scopes import scopes_disabled
+
+from incidents.delivery.pool import SenderPool
+from incidents.lifecycle.advance import advance
+from monitors.models import ListeningGap, PushReceipt, Transition
+from monitors.partitions import drop_old_partitions, ensure_partitions
+from monitors.sweep import sweep
+
+MOST_ROUNDS = 50
+RECEIPT_HOURS = 24
+HISTORY_DAYS = 400
+
+# name: stamp
+# Say that a part of the engine has completed a round.
+STAMP = """
+INSERT INTO monitors_enginestamp (name, at) VALUES (%s, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET at = excluded.at
+"""
+
+# name: ages
+# For each part of the engine, how many seconds ago it completed a round.
+AGES = "SELECT name, extract(epoch FROM clock_timestamp() - at) FROM monitors_enginestamp"
+
+
+def stamp(name: str) -> None:
+    """Note that the part `name` has completed a round."""
+    with connection.cursor() as cursor:
+        cursor.execute(STAMP, [name])
+
+
+def stamp_ages() -> dict[str, float]:
+    """Return for each part how many seconds ago it completed a round."""
+    with connection.cursor() as cursor:
+        cursor.execute(AGES)
+        return {name: float(age) for name, age in cursor.fetchall()}
+
+
+def run_round(*, runner: str = "engine") -> int:
+    """Sweep, then turn transitions into incidents and messages, while there is work.
+
+    Returns how many messages were queued.
+    """
+    queued = 0
+    with scopes_disabled():
+        for _ in range(MOST_ROUNDS):
+            silent = sweep()
+            handled, messages = advance()
+            queued += messages
+            if not silent and not handled:
+                break
+        stamp(runner)
+    return queued
+
+
+def deliver_round(pool: SenderPool, *, runner: str = "deliver") -> int:
+    """Send what is due; return how many messages were handed to the senders."""
+    with scopes_disabled():
+        handed = pool.deliver_due()
+        stamp(runner)
+    return handed
+
+
+def maintain(*, runner: str = "maintain") -> None:
+    """Make partitions ahead, drop old ones and what nobody needs any more."""
+    at = now()
+    with scopes_disabled():
+        ensure_partitions(now=at)
+        drop_old_partitions(now=at, keep_days=settings.RESULT_DAYS)
+        PushReceipt.objects.filter(created_at__lt=at - timedelta(hours=RECEIPT_HOURS)).delete()
+        old = at - timedelta(days=HISTORY_DAYS)
+        Transition.objects.filter(handled_at__lt=old).delete()
+        ListeningGap.objects.filter(ended_at__lt=old).delete()
+        stamp(runner)

@@ -1,0 +1,1 @@
+"""How incidents begin, go on and end."""

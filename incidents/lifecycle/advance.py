@@ -1,0 +1,229 @@
+"""Advance: from transitions to incidents, timelines and messages, one transaction per batch.
+
+1. Claim unhandled transitions in order of their ids, which is their order within each monitor.
+   One advance at a time (an advisory lock), so that no monitor's second change overtakes its first.
+2. Walk them with the open incidents in memory: open, note a further cause, or resolve.
+3. Write incidents, timeline, notifications and deliveries, and mark the transitions handled.
+
+A crash anywhere before the commit leaves the transitions unhandled, and nothing half done.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django_scopes import scopes_disabled
+
+from accounts.models import Team
+from incidents.lifecycle import wording
+from incidents.lifecycle.resolving import resolve_in_memory
+from incidents.models import (
+    Channel,
+    Delivery,
+    Incident,
+    IncidentState,
+    Notification,
+    TimelineEvent,
+)
+from incidents.notifications.compose import Contact, contacts_of, queue_notices
+from incidents.notifications.payload import incident_payload
+from incidents.routing import Rule, Subject, load_rules, route
+
+BATCH_ROWS = 1000
+LOCK_KEY = 7_203_002
+
+# name: claim_transitions
+# The oldest unhandled transitions, with what messages tell of their monitors.
+CLAIM = """
+SELECT t.id, t.team_id, t.monitor_id, t.at, t.from_state, t.to_state, t.cause, t.since, t.detail,
+  m.name, n.name AS namespace, m.severity, m.labels, m.runbook_url, m."interval", m.silent_after,
+  m.grace, h.last_push_at
+FROM monitors_transition t
+LEFT JOIN monitors_monitor m ON m.id = t.monitor_id
+LEFT JOIN accounts_namespace n ON n.id = m.namespace_id
+LEFT JOIN monitors_heartbeat h ON h.monitor_id = t.monitor_id
+WHERE t.handled_at IS NULL ORDER BY t.id LIMIT %s
+"""
+
+RESOLVE_REASONS = {"up": "recovered", "paused": "paused", "deleted": "deleted", "pending": "paused"}
+
+
+@dataclass
+class Work:
+    """What one batch has read and will write."""
+
+    now: datetime
+    teams: dict[UUID, Team]
+    rules: dict[UUID, list[Rule]]
+    channels: dict[UUID, Channel]
+    open: dict[UUID, Incident]
+    previous: dict[UUID, UUID]
+    contacts_cache: dict[Any, tuple[list[Contact], list[str]]] = field(default_factory=dict)
+    created: list[Incident] = field(default_factory=list)
+    changed: dict[UUID, Incident] = field(default_factory=dict)
+    events: list[TimelineEvent] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    def note(self, incident: Incident, at: datetime, kind: str, text: str) -> None:
+        """Add a line to an incident's timeline."""
+        self.events.append(
+            TimelineEvent(
+                team_id=incident.team_id, incident_id=incident.pk, at=at, kind=kind, text=text
+            )
+        )
+
+
+def advance_batch(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
+    """Handle up to `limit` transitions; return how many, and how many messages were queued."""
+    with transaction.atomic(), scopes_disabled(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
+        if not cursor.fetchone()[0]:
+            return 0, 0
+        cursor.execute(CLAIM, [limit])
+        names = [column.name for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        if not rows:
+            return 0, 0
+        work = _read(cursor, rows)
+        for row in rows:
+            _handle(work, row)
+        _write(work)
+        cursor.execute(
+            "UPDATE monitors_transition SET handled_at = %s WHERE id = ANY(%s)",
+            [work.now, [row["id"] for row in rows]],
+        )
+    return len(rows), len(work.deliveries)
+
+
+def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
+    team_ids = {row["team_id"] for row in rows}
+    monitor_ids = list({row["monitor_id"] for row in rows})
+    cursor.execute("SELECT clock_timestamp()")
+    now = cursor.fetchone()[0]
+    cursor.execute(
+        "SELECT DISTINCT ON (monitor_id) monitor_id, id FROM incidents_incident "
+        "WHERE monitor_id = ANY(%s) ORDER BY monitor_id, id DESC",
+        [monitor_ids],
+    )
+    previous = dict(cursor.fetchall())
+    unresolved = Incident.objects.select_for_update().filter(monitor_id__in=monitor_ids)
+    rules = load_rules(team_ids)
+    used = {c for team_rules in rules.values() for rule in team_rules for c in rule.channels}
+    for row in rows:
+        if isinstance(row["labels"], str):  # Django's cursors hand JSON over as text
+            row["labels"] = json.loads(row["labels"])
+    return Work(
+        now=now,
+        teams={team.pk: team for team in Team.objects.filter(pk__in=team_ids)},
+        rules=rules,
+        channels=Channel.objects.in_bulk(used),
+        open={i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)},
+        previous=previous,
+    )
+
+
+def _handle(work: Work, row: dict[str, Any]) -> None:
+    incident = work.open.get(row["monitor_id"])
+    if row["to_state"] == "down":
+        if incident is None:
+            _open(work, row)
+        else:
+            work.note(incident, row["at"], "cause", wording.cause_text(row["cause"], row["detail"]))
+    elif incident is not None:
+        reason = RESOLVE_REASONS[row["to_state"]]
+        resolve_in_memory(work, incident, reason=reason, at=row["at"], monitor=row)
+        del work.open[row["monitor_id"]]
+
+
+def _open(work: Work, row: dict[str, Any]) -> None:
+    if row["name"] is None:
+        return  # the monitor is gone already: its last transition says so
+    since = row["since"] or row["at"]
+    incident = Incident(
+        team_id=row["team_id"],
+        monitor_id=row["monitor_id"],
+        monitor_name=row["name"],
+        namespace=row["namespace"],
+        cause=row["cause"],
+        severity=row["severity"],
+        summary=wording.summary_text(
+            name=row["name"],
+            cause=row["cause"],
+            detail=row["detail"],
+            last_push_at=row["last_push_at"],
+            window_seconds=row["silent_after"] + row["grace"],
+        ),
+        down_since=since,
+        opened_at=work.now,
+        previous_id=work.previous.get(row["monitor_id"]),
+    )
+    work.created.append(incident)
+    work.open[row["monitor_id"]] = incident
+    work.previous[row["monitor_id"]] = incident.pk
+    work.note(incident, work.now, "opened", incident.summary)
+    contacts, remarks = _contacts(work, row, incident)
+    for remark in remarks:
+        work.note(incident, work.now, "skipped", remark)
+    team = work.teams[row["team_id"]]
+    notices = queue_notices(
+        incident=incident,
+        kind="opened",
+        payloads=[
+            (
+                contact,
+                incident_payload(incident=incident, team=team, monitor=row, reason=contact.reason),
+            )
+            for contact in contacts
+        ],
+        at=work.now,
+    )
+    work.notifications += notices[0]
+    work.deliveries += notices[1]
+
+
+def _contacts(
+    work: Work, row: dict[str, Any], incident: Incident
+) -> tuple[list[Contact], list[str]]:
+    subject = Subject(
+        labels=row["labels"] or {},
+        namespace=incident.namespace,
+        name=incident.monitor_name,
+        severity=incident.severity,
+        cause=incident.cause,
+        at=work.now,
+    )
+    found = route(work.rules[incident.team_id], subject)
+    key = (incident.team_id, tuple(found.rules), tuple(found.channels), found.owners)
+    if key not in work.contacts_cache:
+        work.contacts_cache[key] = contacts_of(
+            found, team=work.teams[incident.team_id], channels=work.channels
+        )
+    return work.contacts_cache[key]
+
+
+def _write(work: Work) -> None:
+    Incident.objects.bulk_create(work.created)
+    created = {incident.pk for incident in work.created}
+    changed = [incident for pk, incident in work.changed.items() if pk not in created]
+    Incident.objects.bulk_update(changed, ["state", "resolved_at", "resolved_reason"])
+    TimelineEvent.objects.bulk_create(work.events)
+    Delivery.objects.bulk_create(work.deliveries)
+    Notification.objects.bulk_create(work.notifications)
+
+
+def advance(*, most_batches: int = 200) -> tuple[int, int]:
+    """Handle all unhandled transitions; return how many, and how many messages were queued."""
+    handled = queued = 0
+    for _ in range(most_batches):
+        rows, messages = advance_batch()
+        handled += rows
+        queued += messages
+        if rows < BATCH_ROWS:
+            break
+    return handled, queued

@@ -1,0 +1,105 @@
+"""Ending an incident: the reason, what is still unsent, and who hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from accounts.models import Team
+from incidents.models import Delivery, DeliveryState, Incident, IncidentState, Notification
+from incidents.notifications.compose import Contact, queue_notices
+from incidents.notifications.payload import incident_payload
+
+if TYPE_CHECKING:
+    from incidents.lifecycle.advance import Work
+
+REASON_TEXT = {
+    "recovered": "Recovered: it pushes a pass again",
+    "paused": "The monitor was paused",
+    "deleted": "The monitor was deleted",
+}
+
+
+def resolve_in_memory(
+    work: Work, incident: Incident, *, reason: str, at: datetime, monitor: dict[str, Any]
+) -> None:
+    """Resolve an incident of this batch or of an earlier one, and queue the notices.
+
+    A first message that has not been tried yet still goes out before the recovery when the monitor
+    recovered by itself: a fail and a pass within one second are both told, in order. What failed
+    once and waits for its next try is cancelled, and its contact hears nothing of the recovery.
+    Deleting tells nobody: nothing has recovered.
+    """
+    incident.state = IncidentState.RESOLVED
+    incident.resolved_at = at
+    incident.resolved_reason = reason
+    work.changed[incident.pk] = incident
+    work.note(incident, at, "resolved", REASON_TEXT[reason])
+    own = [d for d in work.deliveries if d.incident_id == incident.pk]
+    if own:
+        opened = own
+        if reason != "recovered":
+            _cancel_in_memory(opened)
+    else:
+        opened = list(Delivery.objects.filter(incident=incident, event="incident.opened"))
+        cancel_unsent(incident.pk, untried_too=reason != "recovered", at=at)
+        opened = list(Delivery.objects.filter(pk__in=[d.pk for d in opened]))
+    if reason == "deleted":
+        return
+    notifications, deliveries = recovery_notices(
+        incident=incident,
+        team=work.teams[incident.team_id],
+        monitor=monitor,
+        opened=opened,
+        at=work.now,
+    )
+    work.notifications += notifications
+    work.deliveries += deliveries
+
+
+def _cancel_in_memory(deliveries: Iterable[Delivery]) -> None:
+    for delivery in deliveries:
+        delivery.state = DeliveryState.CANCELLED
+
+
+def cancel_unsent(incident_id: UUID, *, untried_too: bool, at: datetime) -> int:
+    """Cancel the incident's messages that wait; return how many.
+
+    One that is being sent at this moment is left alone: at most that one still goes out.
+    """
+    waiting = Delivery.objects.filter(incident_id=incident_id, state=DeliveryState.PENDING)
+    if not untried_too:
+        waiting = waiting.filter(attempt_count__gt=0)
+    return waiting.update(state=DeliveryState.CANCELLED, finished_at=at)
+
+
+def recovery_notices(
+    *,
+    incident: Incident,
+    team: Team,
+    monitor: dict[str, Any],
+    opened: Iterable[Delivery],
+    at: datetime,
+) -> tuple[list[Notification], list[Delivery]]:
+    """Return the unsaved rows that tell those who were paged, each after its first message."""
+    reached = [
+        d
+        for d in opened
+        if d.event == "incident.opened"
+        and d.state not in (DeliveryState.CANCELLED, DeliveryState.FAILED)
+    ]
+    payloads = []
+    for delivery in reached:
+        reason = "You were told that this incident opened."
+        contact = Contact(delivery.contact, delivery.kind, delivery.channel_id, reason)
+        payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
+        payloads.append((contact, payload))
+    return queue_notices(
+        incident=incident,
+        kind="resolved",
+        payloads=payloads,
+        at=at,
+        after={d.contact: d.pk for d in reached},
+    )

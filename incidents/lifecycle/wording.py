@@ -1,0 +1,47 @@
+"""What an incident says of itself: plain sentences for summaries and timelines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+MOST_SUMMARY = 500
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as people say it: `45 s`, `1 min 30 s`, `2 h 5 min`, `3 d 4 h`."""
+    left = max(0, round(seconds))
+    parts = []
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def summary_text(
+    *, name: str, cause: str, detail: str, last_push_at: datetime | None, window_seconds: int
+) -> str:
+    """Return one sentence: what happened to the monitor."""
+    if cause == "silence":
+        if last_push_at is None:
+            text = f"{name} never pushed"
+        else:
+            text = (
+                f"{name} went silent: last push {last_push_at:%Y-%m-%d %H:%M:%S} UTC, "
+                f"a push was due within {duration_text(window_seconds)}"
+            )
+    elif cause == "latency":
+        text = f"{name} is slow: {detail}" if detail else f"{name} is slow"
+    else:
+        text = f"{name} reports failure: {detail}" if detail else f"{name} reports failure"
+    return text[:MOST_SUMMARY]
+
+
+def cause_text(cause: str | None, detail: str) -> str:
+    """Return the timeline's line for a cause that joined later."""
+    said = {
+        "silence": "Pushes have stopped as well",
+        "failure": "It reports failure as well",
+        "latency": "It is slow as well",
+    }.get(cause or "", "A further cause joined")
+    return f"{said}: {detail}" if detail else f"{said}"

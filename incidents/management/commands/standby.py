@@ -1,0 +1,69 @@
+"""The standby: runs the engine itself whenever nobody else has for five seconds."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, InterfaceError, connection
+
+from incidents import engine
+from incidents.delivery.pool import SenderPool
+
+LOOK_SECONDS = 1.0
+STALE_SECONDS = 5.0
+MAINTAIN_SECONDS = 3600.0
+
+log = logging.getLogger("tocsin.standby")
+
+
+class Command(BaseCommand):
+    help = "Keep incidents opening and pages going out while Redis, beat or the workers are away."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        standby = Standby(SenderPool())
+        while not stopping.wait(LOOK_SECONDS):
+            standby.look(time.monotonic())
+        standby.pool.close()
+
+
+class Standby:
+    """Looks at the stamps of the engine's parts and stands in for those that are stale."""
+
+    def __init__(self, pool: SenderPool) -> None:
+        self.pool = pool
+        self._standing_in: set[str] = set()
+        self._maintain_at = 0.0
+
+    def look(self, now: float) -> None:
+        """Do what is overdue; `now` is a monotonic time in seconds. Never raises."""
+        try:
+            ages = engine.stamp_ages()
+            if now >= self._maintain_at:
+                engine.maintain(runner="maintain:standby")
+                self._maintain_at = now + MAINTAIN_SECONDS
+            if self._is_stale("engine", ages):
+                engine.run_round(runner="engine:standby")
+            if self._is_stale("deliver", ages):
+                engine.deliver_round(self.pool, runner="deliver:standby")
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("no database: %s", type(error).__name__)
+            connection.close()
+        except Exception:
+            # It is the last one standing: whatever went wrong, it looks again in a second.
+            log.exception("standby round failed")
+            connection.close()
+
+    def _is_stale(self, part: str, ages: dict[str, float]) -> bool:
+        stale = ages.get(part, STALE_SECONDS + 1) > STALE_SECONDS
+        if stale != (part in self._standing_in):
+            log.warning("%s for %s", "standing in" if stale else "standing back", part)
+            (self._standing_in.add if stale else self._standing_in.discard)(part)
+        return stale

@@ -1,0 +1,129 @@
+"""From a route to rows: each contact's notification and the delivery that carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django_scopes import scopes_disabled
+
+from accounts.models import Team
+from accounts.teams import owner_addresses
+from incidents.models import Channel, Delivery, Incident, Notification
+from incidents.routing import Route
+from monitors.queries import database_now
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One place a message can go: a channel of the team's, or a person's address."""
+
+    key: str  # `channel:<id>` or `email:<address>`: one message per key
+    kind: str
+    channel_id: UUID | None
+    reason: str
+
+
+def email_contact(address: str, reason: str) -> Contact:
+    """Return the contact for a person's address."""
+    return Contact(f"email:{address.lower()}", "email", None, reason)
+
+
+def channel_contact(channel: Channel, rule: str) -> Contact:
+    """Return the contact for a channel."""
+    reason = f"Alert rule “{rule}” sends to the channel “{channel.name}”."
+    return Contact(f"channel:{channel.pk}", channel.kind, channel.pk, reason)
+
+
+def contacts_of(
+    route: Route, *, team: Team, channels: Mapping[UUID, Channel]
+) -> tuple[list[Contact], list[str]]:
+    """Return whom a route reaches, and what the timeline must say of whom it does not."""
+    contacts, remarks = [], []
+    rule = ", ".join(route.rules)
+    for channel_id in route.channels:
+        channel = channels.get(channel_id)
+        if channel is None:
+            continue
+        if channel.disabled_at is not None:
+            remarks.append(f"Channel “{channel.name}” is disabled and was left out.")
+        else:
+            contacts.append(channel_contact(channel, rule))
+    if route.owners or not contacts:
+        contacts += [
+            email_contact(address, f"You own the team {team.slug}.")
+            for address in owner_addresses(team)
+        ]
+    if not contacts:
+        remarks.append("Nobody could be told: the team has no owner and no channel.")
+    return contacts, remarks
+
+
+def queue_notices(
+    *,
+    incident: Incident,
+    kind: str,
+    payloads: Iterable[tuple[Contact, dict[str, Any]]],
+    at: datetime,
+    after: Mapping[str, UUID] | None = None,
+) -> tuple[list[Notification], list[Delivery]]:
+    """Return the unsaved rows that tell each contact of `kind` (opened, resolved, …) once.
+
+    `after` gives for a contact the delivery that must have gone before.
+    """
+    notifications, deliveries = [], []
+    for contact, payload in payloads:
+        delivery = Delivery(
+            team_id=incident.team_id,
+            incident_id=incident.pk,
+            channel_id=contact.channel_id,
+            contact=contact.key,
+            kind=contact.kind,
+            event=f"incident.{kind}",
+            payload=payload,
+            next_attempt_at=at,
+            created_at=at,
+            after_id=(after or {}).get(contact.key),
+        )
+        deliveries.append(delivery)
+        notifications.append(
+            Notification(
+                team_id=incident.team_id,
+                incident_id=incident.pk,
+                kind=kind,
+                contact=contact.key,
+                delivery_id=delivery.pk,
+                created_at=at,
+            )
+        )
+    return notifications, deliveries
+
+
+def test_channel(*, channel: Channel, actor: str) -> Delivery:
+    """Queue a test message to a channel and return its delivery."""
+    with transaction.atomic(), scopes_disabled():
+        at = database_now()
+        team = Team.objects.get(pk=channel.team_id)
+        return Delivery.objects.create(
+            team_id=channel.team_id,
+            channel=channel,
+            contact=f"channel:{channel.pk}",
+            kind=channel.kind,
+            event="channel.test",
+            payload={
+                "team": {"slug": team.slug, "name": team.name},
+                "channel": {"id": str(channel.pk), "name": channel.name},
+                "url": f"{settings.BASE_URL}/t/{team.slug}/",
+                "reason": f"{actor} asked for a test of the channel “{channel.name}”.",
+            },
+            next_attempt_at=at,
+            created_at=at,
+        )
+
+
+test_channel.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it

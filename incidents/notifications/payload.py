@@ -1,0 +1,58 @@
+"""What a message carries: the state of things when it was written, the same on every attempt."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from accounts.models import Team
+from incidents.models import Incident
+
+
+def incident_url(team_slug: str, incident_id: Any) -> str:
+    """Return the address of an incident's page in the console."""
+    return f"{settings.BASE_URL}/t/{team_slug}/incidents/{incident_id}/"
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None
+
+
+def incident_payload(
+    *, incident: Incident, team: Team, monitor: dict[str, Any], reason: str
+) -> dict[str, Any]:
+    """Return the payload of a notice about `incident`.
+
+    `monitor` holds what the message tells of the monitor: labels, runbook_url, last_push_at,
+    interval, silent_after. `reason` says why the receiver gets this.
+    """
+    return {
+        "incident": {
+            "id": str(incident.pk),
+            "url": incident_url(team.slug, incident.pk),
+            "state": incident.state,
+            "cause": incident.cause,
+            "severity": incident.severity,
+            "summary": incident.summary,
+            "down_since": _iso(incident.down_since),
+            "opened_at": _iso(incident.opened_at),
+            "acknowledged_at": _iso(incident.acknowledged_at),
+            "resolved_at": _iso(incident.resolved_at),
+            "resolved_reason": incident.resolved_reason,
+        },
+        "monitor": {
+            "id": str(incident.monitor_id),
+            "name": incident.monitor_name,
+            "namespace": incident.namespace,
+            "url": f"{settings.BASE_URL}/t/{team.slug}/monitors/{incident.monitor_id}/",
+            "labels": monitor.get("labels") or {},
+            "runbook_url": monitor.get("runbook_url") or "",
+            "last_push_at": _iso(monitor.get("last_push_at")),
+            "interval": monitor.get("interval"),
+            "silent_after": monitor.get("silent_after"),
+        },
+        "team": {"slug": team.slug, "name": team.name},
+        "reason": reason,
+    }

@@ -1,0 +1,1 @@
+"""Requests to addresses that tenants choose: judged, pinned, bounded in time and size."""

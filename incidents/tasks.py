@@ -1,0 +1,50 @@
+"""Celery's side of the engine: tasks parse nothing and decide nothing, they make one call each."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from incidents import engine
+from incidents.delivery.pool import SenderPool
+
+log = logging.getLogger(__name__)
+EXPIRES_SECONDS = 2
+
+_pool: SenderPool | None = None
+
+
+def sender_pool() -> SenderPool:
+    """Return this process's senders."""
+    global _pool
+    if _pool is None:
+        _pool = SenderPool()
+    return _pool
+
+
+@shared_task(expires=EXPIRES_SECONDS)
+def check_silence() -> None:
+    """Run one round of the engine, and wake the senders if it queued messages."""
+    if engine.run_round():
+        wake_senders()
+
+
+@shared_task(expires=EXPIRES_SECONDS)
+def deliver() -> None:
+    """Send what is due."""
+    engine.deliver_round(sender_pool())
+
+
+@shared_task(expires=600)
+def maintain() -> None:
+    """Look after partitions and old rows."""
+    engine.maintain()
+
+
+def wake_senders() -> None:
+    """Ask for a delivery round now. Without a broker it comes with the standby's next look."""
+    try:
+        deliver.apply_async(retry=False)
+    except Exception as error:  # noqa: BLE001 - the rows are committed: a lost wake-up is no loss
+        log.warning("no broker to wake the senders: %s", type(error).__name__)

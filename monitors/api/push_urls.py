@@ -1,0 +1,14 @@
+"""The push endpoints' paths: a trailing slash is tolerated, nothing redirects."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, re_path
+
+from monitors.api.push import NamePushView, PingView, SlugPushView
+
+urlpatterns: list[URLPattern] = [
+    re_path(r"^api/push/(?P<slug>[^/]+)/results/?$", SlugPushView.as_view(), name="push"),
+    re_path(r"^api/push/(?P<namespace>[^/]+)/(?P<name>[^/]+)/?$", NamePushView.as_view()),
+    re_path(r"^api/ping/(?P<slug>[^/]+)/?$", PingView.as_view(), name="ping"),
+    re_path(r"^api/ping/(?P<slug>[^/]+)/fail/?$", PingView.as_view(status="fail")),
+]

@@ -1,0 +1,241 @@
+"""The recorder: pushes that wait are committed together, and each caller is answered after that.
+
+One recorder lives in each process that serves pushes, on the event loop, with a connection of its
+own. While one batch is on its way to the disk the next one gathers, so the busier the process is,
+the more pushes share a commit.
+
+1. Take from the queue, in order of arrival, at most one push per key, up to `MOST_IN_BATCH`.
+2. Commit them by one statement (monitors.ingest.statement).
+3. Answer each caller; what the statement says must come again goes back to the head of the queue.
+4. If the statement failed, halve the batch until the poison is alone. If the connection was lost,
+   nobody knows what was committed: every caller of the batch is told to come again.
+
+Between batches it stamps the listening ledger: a recorder that is stuck is one that cannot listen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import psycopg
+
+from monitors.ingest import listening, statement
+from monitors.ingest.push import (
+    Answer,
+    NotStored,
+    Push,
+    TooManyWaiting,
+    kept_answer,
+    repeated_answer,
+)
+
+MOST_IN_BATCH = 256
+MOST_WAITING = 4096
+MOST_WAITING_PER_MONITOR = 32
+BATCH_SECONDS = 6.0  # the whole statement, the network included
+
+log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+Waiting = tuple[Push, "asyncio.Future[Answer | None]"]
+Key = Any
+
+
+def _key(push: Push) -> Key:
+    return push.slug or push.monitor
+
+
+class Recorder:
+    """Commits pushes in batches. Use on one event loop; `record_from_thread` from any thread."""
+
+    def __init__(self, conninfo: Callable[[], dict[str, Any]]) -> None:
+        """`conninfo` returns the keyword arguments of `psycopg.connect`."""
+        self._conninfo = conninfo
+        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._queue: deque[Waiting] = deque()
+        self._waiting_per_key: dict[Key, int] = {}
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._next_stamp = 0.0
+        self._task = self._loop.create_task(self._run())
+
+    # --- callers ----------------------------------------------------------------------------
+
+    async def record(self, push: Push) -> Answer | None:
+        """Store a push; None if no such monitor takes it. Raises TooManyWaiting or NotStored."""
+        return await self.submit(push)
+
+    def submit(self, push: Push) -> asyncio.Future[Answer | None]:
+        """Queue a push and return the future of its answer. Raises TooManyWaiting or NotStored."""
+        if self._stopping or len(self._queue) >= MOST_WAITING:
+            raise NotStored
+        key = _key(push)
+        waiting = self._waiting_per_key.get(key, 0)
+        if waiting >= MOST_WAITING_PER_MONITOR:
+            raise TooManyWaiting
+        self._waiting_per_key[key] = waiting + 1
+        future: asyncio.Future[Answer | None] = self._loop.create_future()
+        self._queue.append((push, future))
+        self._wake.set()
+        return future
+
+    def record_from_thread(self, push: Push) -> Answer | None:
+        """Store a push from another thread, as `record` does."""
+        future = asyncio.run_coroutine_threadsafe(self.record(push), self._loop)
+        try:
+            return future.result(timeout=BATCH_SECONDS * 2)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            future.cancel()
+            raise NotStored from error
+
+    async def stop(self) -> None:
+        """Commit what waits, refuse what comes, and close the connection."""
+        self._stopping = True
+        self._wake.set()
+        await self._task
+        await self._disconnect()
+
+    # --- the loop ---------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while not (self._stopping and not self._queue):
+            if not self._queue:
+                delay = self._next_stamp - self._loop.time()
+                if delay > 0:
+                    self._wake.clear()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(delay):
+                            await self._wake.wait()
+            batch = self._take()
+            try:
+                if batch:
+                    await self._commit(batch)
+                if self._loop.time() >= self._next_stamp and not self._stopping:
+                    self._next_stamp = self._loop.time() + listening.STAMP_SECONDS
+                    await self._stamp()
+            except Exception:
+                log.exception("recorder round failed")
+                self._refuse(batch)
+
+    def _take(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        keys: set[Key] = set()
+        later: list[Waiting] = []
+        queue = self._queue
+        while queue and len(batch) < MOST_IN_BATCH:
+            item = queue.popleft()
+            key = _key(item[0])
+            if key in keys:
+                later.append(item)
+            else:
+                keys.add(key)
+                batch.append(item)
+        queue.extendleft(reversed(later))
+        return batch
+
+    async def _commit(self, batch: list[Waiting]) -> None:
+        try:
+            async with asyncio.timeout(BATCH_SECONDS):
+                rows = await self._execute([push for push, _ in batch])
+        except (psycopg.Error, TimeoutError, OSError) as error:
+            connection = self._connection
+            if connection is None or connection.closed or isinstance(error, TimeoutError):
+                # 4. Lost: whether it was committed is not known.
+                log.warning("pushes not stored, connection lost: %s", type(error).__name__)
+                await self._disconnect()
+                self._refuse(batch)
+            elif len(batch) == 1:
+                log.warning("push not stored: %s", type(error).__name__)
+                self._refuse(batch)
+            else:
+                half = len(batch) // 2
+                await self._commit(batch[:half])
+                await self._commit(batch[half:])
+            return
+        again: list[Waiting] = []
+        seen = bytearray(len(batch))
+        for row in rows:
+            n = row[0]
+            push, future = batch[n]
+            seen[n] = 1
+            if row[1] == "kept":
+                self._answer(push, future, kept_answer(push, row))
+            elif row[1] == "repeat":
+                self._answer(push, future, repeated_answer(row[10]))
+            else:
+                again.append((push, future))
+        for n, (push, future) in enumerate(batch):
+            if not seen[n]:
+                self._answer(push, future, None)
+        self._queue.extendleft(reversed(again))
+
+    def _answer(
+        self, push: Push, future: asyncio.Future[Answer | None], answer: Answer | None
+    ) -> None:
+        self._release(push)
+        if not future.done():
+            future.set_result(answer)
+
+    def _refuse(self, batch: list[Waiting]) -> None:
+        for push, future in batch:
+            if future.cancelled():
+                self._release(push)
+            elif not future.done():
+                self._release(push)
+                future.set_exception(NotStored())
+                future.exception()  # retrieved here: a caller that hung up must not be logged
+
+    def _release(self, push: Push) -> None:
+        key = _key(push)
+        left = self._waiting_per_key.get(key, 1) - 1
+        if left > 0:
+            self._waiting_per_key[key] = left
+        else:
+            self._waiting_per_key.pop(key, None)
+
+    # --- the connection ---------------------------------------------------------------------
+
+    async def _connect(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+        if self._connection is None or self._connection.closed:
+            connection = await psycopg.AsyncConnection.connect(
+                **{**self._conninfo(), "connect_timeout": 2}, autocommit=True
+            )
+            await connection.execute(statement.SESSION)
+            self._connection = connection
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error, OSError):
+                await self._connection.close()
+            self._connection = None
+
+    async def _execute(self, pushes: list[Push]) -> list[tuple[Any, ...]]:
+        connection = await self._connect()
+        once = False
+        for n, push in enumerate(pushes):
+            push.n = n
+            once = once or push.receipt is not None
+        parameters = {"batch": _encode(pushes).decode()}
+        if not once:
+            cursor = await connection.execute(statement.RECORD, parameters, prepare=True)
+            return await cursor.fetchall()
+        async with connection.transaction():
+            await connection.execute(statement.LOCK, parameters, prepare=True)
+            cursor = await connection.execute(statement.RECORD_ONCE, parameters, prepare=True)
+            return await cursor.fetchall()
+
+    async def _stamp(self) -> None:
+        try:
+            async with asyncio.timeout(BATCH_SECONDS):
+                connection = await self._connect()
+                await connection.execute(listening.STAMP, prepare=True)
+        except (psycopg.Error, TimeoutError, OSError) as error:
+            log.warning("cannot listen: %s", type(error).__name__)
+            await self._disconnect()

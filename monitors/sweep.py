@@ -1,0 +1,148 @@
+"""The sweep: notice pushes that did not come.
+
+`check_at` is lazy: it is never later than the true due time, and pushes do not move it. So the
+sweep finds a monitor whose time *may* have come, works out the due time anew, and either sets the
+alarm again or writes the silence. Two statements in one transaction:
+
+1. `CLAIM` locks a bounded batch of heartbeats whose alarm has rung, skipping what is locked.
+2. The judging statements read configuration and heartbeat with a fresh snapshot under that lock,
+   so an edit or a push that was committed a moment before is seen.
+
+Time is judged up to the listening stamp, not up to now: what happened after the last moment in
+which we could accept a push is not known yet. While nobody listens, nobody is found silent.
+
+Fixed windows that no gap touches are judged in SQL, hundreds of thousands a minute; cron schedules
+and windows that overlap a listening gap in Python, by `monitors.schedule`.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from monitors.models import ListeningGap
+from monitors.schedule import Cron, Gap, Window, due_at
+
+BATCH_ROWS = 2000
+LOCK_KEY = 7_203_001  # pg_advisory_xact_lock: one sweep at a time, whoever runs it
+
+# name: claim
+# Lock heartbeats whose alarm rang before the listening stamp.
+CLAIM = """
+SELECT coalesce(array_agg(monitor_id), '{}') FROM (
+  SELECT monitor_id FROM monitors_heartbeat
+  WHERE check_at <= (SELECT at FROM monitors_listeningstamp WHERE id = 1)
+  ORDER BY check_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) claimed
+"""
+
+# name: fixed_due
+# The due times of claimed monitors with a fixed window that began after the last gap.
+_FIXED_DUE = """
+  SELECT h.monitor_id, h.clock_from + make_interval(secs => m.silent_after + m.grace) AS due_at
+  FROM unnest(%(ids)s::uuid[]) AS claimed(monitor_id)
+  JOIN monitors_heartbeat h ON h.monitor_id = claimed.monitor_id
+  JOIN monitors_monitor m ON m.id = h.monitor_id
+  WHERE m.cron = '' AND NOT EXISTS (
+    SELECT FROM monitors_listeninggap g WHERE g.ended_at > h.clock_from)
+"""
+
+# name: given_due
+# Due times that Python has worked out.
+_GIVEN_DUE = """
+  SELECT monitor_id, due_at
+  FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(monitor_id uuid, due_at timestamptz)
+"""
+
+# name: apply
+# Set the alarm of those not yet due; write the silence of the others. As
+# monitors.state.after_silence has it: the first cause stays, a later one is a further transition.
+_APPLY = """
+WITH due AS MATERIALIZED ({due}), judged AS MATERIALIZED (
+  SELECT h.*, due.due_at, clock_timestamp() AS now,
+    due.due_at <= (SELECT at FROM monitors_listeningstamp WHERE id = 1) AS is_silent
+  FROM due JOIN monitors_heartbeat h ON h.monitor_id = due.monitor_id
+  WHERE h.state <> 'paused'
+), changed AS (
+  INSERT INTO monitors_transition
+    (team_id, monitor_id, at, from_state, to_state, cause, since, detail)
+  SELECT team_id, monitor_id, now, state, 'down', 'silence', due_at, ''
+  FROM judged WHERE is_silent AND open_causes & 1 = 0
+)
+UPDATE monitors_heartbeat h SET
+  check_at = CASE WHEN NOT j.is_silent THEN j.due_at END,
+  state = CASE WHEN j.is_silent THEN 'down' ELSE j.state END,
+  cause = CASE WHEN j.is_silent AND j.state <> 'down' THEN 'silence' ELSE j.cause END,
+  open_causes = CASE WHEN j.is_silent THEN j.open_causes | 1 ELSE j.open_causes END,
+  down_since = CASE WHEN j.is_silent AND j.state <> 'down' THEN j.due_at ELSE j.down_since END,
+  consecutive_passes = CASE WHEN j.is_silent THEN 0 ELSE j.consecutive_passes END
+FROM judged j WHERE h.monitor_id = j.monitor_id
+RETURNING h.monitor_id, j.is_silent
+"""
+APPLY_FIXED = _APPLY.format(due=_FIXED_DUE)
+APPLY_GIVEN = _APPLY.format(due=_GIVEN_DUE)
+
+# name: irregular
+# What Python needs to judge the claimed monitors that APPLY_FIXED left.
+IRREGULAR = """
+SELECT h.monitor_id, h.clock_from, h.clock_from IS NOT DISTINCT FROM h.last_push_at,
+  m.silent_after, m.grace, m."interval", m.cron, m.cron_timezone
+FROM monitors_heartbeat h JOIN monitors_monitor m ON m.id = h.monitor_id
+WHERE h.monitor_id = ANY(%(ids)s::uuid[])
+"""
+
+
+def sweep_batch(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
+    """Judge up to `limit` monitors whose alarm rang; return how many, and how many were silent.
+
+    Safe to run twice at once: only one holds the lock, the other returns (0, 0).
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
+        if not cursor.fetchone()[0]:
+            return 0, 0
+        cursor.execute(CLAIM, {"limit": limit})
+        ids: list[Any] = cursor.fetchone()[0]
+        if not ids:
+            return 0, 0
+        cursor.execute(APPLY_FIXED, {"ids": ids})
+        judged = cursor.fetchall()
+        left = set(ids) - {row[0] for row in judged}
+        if left:
+            judged += _judge_irregular(cursor, list(left))
+    return len(ids), sum(1 for _, is_silent in judged if is_silent)
+
+
+def sweep(*, most_batches: int = 100) -> int:
+    """Judge all monitors whose alarm rang; return how many were found silent."""
+    silent = 0
+    for _ in range(most_batches):
+        judged, found = sweep_batch()
+        silent += found
+        if judged < BATCH_ROWS:
+            break
+    return silent
+
+
+def _judge_irregular(cursor: Any, ids: list[Any]) -> list[tuple[Any, bool]]:
+    cursor.execute(IRREGULAR, {"ids": ids})
+    rows = cursor.fetchall()
+    if not rows:
+        return []
+    gaps = gaps_since(min(row[1] for row in rows))
+    due_rows = []
+    for monitor_id, clock_from, by_push, silent_after, grace, interval, cron, zone in rows:
+        window = Window(silent_after, grace, interval, Cron(cron, zone) if cron else None)
+        due = due_at(window, clock_from, gaps, by_push=by_push)
+        due_rows.append({"monitor_id": str(monitor_id), "due_at": due.isoformat()})
+    cursor.execute(APPLY_GIVEN, {"rows": json.dumps(due_rows)})
+    judged: list[tuple[Any, bool]] = cursor.fetchall()
+    return judged
+
+
+def gaps_since(start: datetime) -> list[Gap]:
+    """Return the recorded listening gaps that end after `start`, in order."""
+    rows = ListeningGap.objects.filter(ended_at__gt=start).order_by("started_at")
+    return [Gap(row.started_at, row.ended_at) for row in rows]

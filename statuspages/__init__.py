@@ -1,0 +1,1 @@
+"""Hosted status pages: what customers of a team see."""
