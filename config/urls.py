@@ -10,5 +10,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("monitors.api.push_urls")),
     re_path(r"^readyz/?$", health.ready),
     re_path(r"^metrics/?$", health.metrics),
+    path("api/v1/", include("config.urls_api")),
     path("accounts/", include("allauth.urls")),
 ]

@@ -57,9 +57,9 @@ def teams_of(user: User) -> list[Team]:
     """Return the teams of a person, the longest-standing first."""
     with scopes_disabled():
         return list(
-            Team.objects.filter(
-                pk__in=user.memberships.order_by().values("team_id")
-            ).order_by("created_at")
+            Team.objects.filter(pk__in=user.memberships.order_by().values("team_id")).order_by(
+                "created_at"
+            )
         )
 
 

@@ -74,3 +74,9 @@ def query(context: dict[str, Any], **changes: Any) -> str:
         else:
             params[name] = value
     return f"?{params.urlencode()}" if params else "?"
+
+
+@register.simple_tag
+def lasted(start: datetime, end: datetime) -> str:
+    """Return how long it was from one instant to another."""
+    return say_duration((end - start).total_seconds())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,7 @@ class Push(msgspec.Struct, omit_defaults=True):
 class Answer(msgspec.Struct):
     """The body of a 201."""
 
-    id: str
+    id: UUID
     monitor: str
     status: str
     state: str
@@ -48,11 +49,13 @@ class TooManyWaiting(Exception):  # noqa: N818
     """More pushes of one monitor wait than are kept waiting (429)."""
 
 
+@lru_cache(maxsize=64)  # the pushes of a batch share their instant
 def iso(at: datetime) -> str:
     """Return an instant as ISO 8601 in UTC with microseconds."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
+@lru_cache(maxsize=256)
 def due_text(
     at: datetime, silent_after: int, grace: int, interval: int, cron: str, cron_timezone: str
 ) -> str:
@@ -67,7 +70,7 @@ def kept_answer(push: Push, row: tuple[Any, ...]) -> Answer:
     """Return the answer for a row of RECORD whose outcome is `kept`."""
     _, _, name, state, at, silent_after, grace, interval, cron, cron_timezone, _, _ = row
     return Answer(
-        id=str(push.id),
+        id=push.id,
         monitor=name,
         status="fail" if push.fail else "pass",
         state=state,
@@ -82,7 +85,7 @@ def repeated_answer(receipt: dict[str, Any]) -> Answer:
     """Return the first answer again, from the receipt that was stored with it."""
     at = datetime.fromisoformat(receipt["at"])
     return Answer(
-        id=receipt["id"],
+        id=UUID(receipt["id"]),
         monitor=receipt["name"],
         status=receipt["status"],
         state=receipt["state"],

@@ -1,16 +1,18 @@
 """The recorder: pushes that wait are committed together, and each caller is answered after that.
 
-One recorder lives in each process that serves pushes, on the event loop, with a connection of its
-own. While one batch is on its way to the disk the next one gathers, so the busier the process is,
-the more pushes share a commit.
+One recorder lives in each process that serves pushes, on the event loop, with two sessions of its
+own: while the database commits one batch, the loop reads and answers for the other. The busier the
+process is, the more pushes share a commit.
 
-1. Take from the queue, in order of arrival, at most one push per key, up to `MOST_IN_BATCH`.
+1. Take from the queue, in order of arrival, at most one push per key, and none of a key whose push
+   is on its way in the other session: order within a monitor is kept.
 2. Commit them by one statement (monitors.ingest.statement).
 3. Answer each caller; what the statement says must come again goes back to the head of the queue.
 4. If the statement failed, halve the batch until the poison is alone. If the connection was lost,
    nobody knows what was committed: every caller of the batch is told to come again.
 
-Between batches it stamps the listening ledger: a recorder that is stuck is one that cannot listen.
+The first session stamps the listening ledger between batches: a recorder that is stuck is one that
+cannot listen.
 """
 
 from __future__ import annotations
@@ -22,10 +24,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import psycopg
 
-from monitors.ingest import listening, statement
+from monitors.ingest import listening
 from monitors.ingest.push import (
     Answer,
     NotStored,
@@ -34,14 +35,15 @@ from monitors.ingest.push import (
     kept_answer,
     repeated_answer,
 )
+from monitors.ingest.session import Session
 
+SESSIONS = 2
 MOST_IN_BATCH = 256
 MOST_WAITING = 4096
 MOST_WAITING_PER_MONITOR = 32
 BATCH_SECONDS = 6.0  # the whole statement, the network included
 
 log = logging.getLogger(__name__)
-_encode = msgspec.json.Encoder().encode
 Waiting = tuple[Push, "asyncio.Future[Answer | None]"]
 Key = Any
 
@@ -53,17 +55,20 @@ def _key(push: Push) -> Key:
 class Recorder:
     """Commits pushes in batches. Use on one event loop; `record_from_thread` from any thread."""
 
-    def __init__(self, conninfo: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, conninfo: Callable[[], dict[str, Any]], *, sessions: int = SESSIONS) -> None:
         """`conninfo` returns the keyword arguments of `psycopg.connect`."""
-        self._conninfo = conninfo
-        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._queue: deque[Waiting] = deque()
         self._waiting_per_key: dict[Key, int] = {}
+        self._on_their_way: set[Key] = set()
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
         self._next_stamp = 0.0
-        self._task = self._loop.create_task(self._run())
+        self._sessions = [Session(conninfo) for _ in range(sessions)]
+        self._tasks = [
+            self._loop.create_task(self._run(session, stamps=number == 0))
+            for number, session in enumerate(self._sessions)
+        ]
 
     # --- callers ----------------------------------------------------------------------------
 
@@ -98,65 +103,75 @@ class Recorder:
         """Commit what waits, refuse what comes, and close the connection."""
         self._stopping = True
         self._wake.set()
-        await self._task
-        await self._disconnect()
+        await asyncio.gather(*self._tasks)
+        for session in self._sessions:
+            await session.close()
 
     # --- the loop ---------------------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def _run(self, session: Session, *, stamps: bool) -> None:
         while not (self._stopping and not self._queue):
-            if not self._queue:
-                delay = self._next_stamp - self._loop.time()
-                if delay > 0:
-                    self._wake.clear()
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(delay):
-                            await self._wake.wait()
             batch = self._take()
+            if not batch:
+                await self._sleep(stamps=stamps)
             try:
                 if batch:
-                    await self._commit(batch)
-                if self._loop.time() >= self._next_stamp and not self._stopping:
+                    await self._commit(session, batch)
+                if stamps and self._loop.time() >= self._next_stamp and not self._stopping:
                     self._next_stamp = self._loop.time() + listening.STAMP_SECONDS
-                    await self._stamp()
+                    await self._stamp(session)
             except Exception:
                 log.exception("recorder round failed")
                 self._refuse(batch)
+            finally:
+                if batch:
+                    self._on_their_way.difference_update(_key(push) for push, _ in batch)
+                    if self._queue:
+                        self._wake.set()
+
+    async def _sleep(self, *, stamps: bool) -> None:
+        """Wait for a push, or until the next stamp is due."""
+        self._wake.clear()
+        delay = (
+            max(0.0, self._next_stamp - self._loop.time()) if stamps else listening.STAMP_SECONDS
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
 
     def _take(self) -> list[Waiting]:
         batch: list[Waiting] = []
-        keys: set[Key] = set()
+        taken = self._on_their_way
         later: list[Waiting] = []
         queue = self._queue
         while queue and len(batch) < MOST_IN_BATCH:
             item = queue.popleft()
             key = _key(item[0])
-            if key in keys:
+            if key in taken:
                 later.append(item)
             else:
-                keys.add(key)
+                taken.add(key)
                 batch.append(item)
         queue.extendleft(reversed(later))
         return batch
 
-    async def _commit(self, batch: list[Waiting]) -> None:
+    async def _commit(self, session: Session, batch: list[Waiting]) -> None:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                rows = await self._execute([push for push, _ in batch])
+                rows = await session.record([push for push, _ in batch])
         except (psycopg.Error, TimeoutError, OSError) as error:
-            connection = self._connection
-            if connection is None or connection.closed or isinstance(error, TimeoutError):
+            if session.is_lost or isinstance(error, TimeoutError):
                 # 4. Lost: whether it was committed is not known.
                 log.warning("pushes not stored, connection lost: %s", type(error).__name__)
-                await self._disconnect()
+                await session.close()
                 self._refuse(batch)
             elif len(batch) == 1:
                 log.warning("push not stored: %s", type(error).__name__)
                 self._refuse(batch)
             else:
                 half = len(batch) // 2
-                await self._commit(batch[:half])
-                await self._commit(batch[half:])
+                await self._commit(session, batch[:half])
+                await self._commit(session, batch[half:])
             return
         again: list[Waiting] = []
         seen = bytearray(len(batch))
@@ -199,43 +214,10 @@ class Recorder:
         else:
             self._waiting_per_key.pop(key, None)
 
-    # --- the connection ---------------------------------------------------------------------
-
-    async def _connect(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-        if self._connection is None or self._connection.closed:
-            connection = await psycopg.AsyncConnection.connect(
-                **{**self._conninfo(), "connect_timeout": 2}, autocommit=True
-            )
-            await connection.execute(statement.SESSION)
-            self._connection = connection
-        return self._connection
-
-    async def _disconnect(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error, OSError):
-                await self._connection.close()
-            self._connection = None
-
-    async def _execute(self, pushes: list[Push]) -> list[tuple[Any, ...]]:
-        connection = await self._connect()
-        once = False
-        for n, push in enumerate(pushes):
-            push.n = n
-            once = once or push.receipt is not None
-        parameters = {"batch": _encode(pushes).decode()}
-        if not once:
-            cursor = await connection.execute(statement.RECORD, parameters, prepare=True)
-            return await cursor.fetchall()
-        async with connection.transaction():
-            await connection.execute(statement.LOCK, parameters, prepare=True)
-            cursor = await connection.execute(statement.RECORD_ONCE, parameters, prepare=True)
-            return await cursor.fetchall()
-
-    async def _stamp(self) -> None:
+    async def _stamp(self, session: Session) -> None:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                connection = await self._connect()
-                await connection.execute(listening.STAMP, prepare=True)
+                await session.stamp()
         except (psycopg.Error, TimeoutError, OSError) as error:
             log.warning("cannot listen: %s", type(error).__name__)
-            await self._disconnect()
+            await session.close()

@@ -12,6 +12,8 @@ session turns those off (`SESSION`).
 
 from __future__ import annotations
 
+import re
+
 # name: session
 # Settings of the connection that runs the statement.
 SESSION = """
@@ -33,6 +35,15 @@ WHERE h.monitor_id IN (
 ORDER BY h.monitor_id FOR UPDATE
 """
 
+
+def compact(sql: str) -> str:
+    """Return a statement without comments and line breaks.
+
+    psycopg analyses a statement of more than 4,096 characters anew at each execution.
+    """
+    return " ".join(re.sub(r"--.*", "", sql).split())
+
+
 _BATCH = """
 WITH batch AS MATERIALIZED (
   -- 1. what arrived
@@ -42,18 +53,20 @@ WITH batch AS MATERIALIZED (
 ), named AS MATERIALIZED (
   -- 2. whose it is: a slug that is current or within its overlap, and needs no token; or a
   --    monitor whose credential was checked before
-  SELECT b.n, k.monitor_id FROM batch b
+  SELECT k.monitor_id AS whose, b.* FROM batch b
   JOIN monitors_pushkey k ON k.value = b.slug
   WHERE k.expires_at IS NULL OR k.expires_at > now()
   UNION ALL
-  SELECT b.n, b.monitor FROM batch b WHERE b.monitor IS NOT NULL
+  SELECT b.monitor, b.* FROM batch b WHERE b.monitor IS NOT NULL
 ), turn AS MATERIALIZED (
-  SELECT n, monitor_id, row_number() OVER (PARTITION BY monitor_id ORDER BY n) AS turn FROM named
+  SELECT *, row_number() OVER (PARTITION BY whose ORDER BY n) AS turn FROM named
 ), locked AS MATERIALIZED (
   -- 3. the heartbeats, locked in the one order that the sweep and other recorders use; the old
   --    state and counters are read from here and nowhere else
-  SELECT t.n, h.* FROM turn t
-  JOIN monitors_heartbeat h ON h.monitor_id = t.monitor_id
+  SELECT t.n, t.id, t.fail, t.latency_ms, t.message, t.labels, t.receipt,
+    t.monitor IS NOT NULL AS is_trusted, h.*
+  FROM turn t
+  JOIN monitors_heartbeat h ON h.monitor_id = t.whose
   WHERE t.turn = 1
   ORDER BY h.monitor_id FOR UPDATE OF h
 ), stamp AS MATERIALIZED (
@@ -61,17 +74,15 @@ WITH batch AS MATERIALIZED (
   SELECT clock_timestamp() AS at, count(*) AS rows FROM locked
 ), judged AS MATERIALIZED (
   SELECT l.*, m.name, m.silent_after, m.grace, m."interval", m.cron, m.cron_timezone,
-    m.failures_to_open, m.passes_to_close, b.id, b.fail, b.latency_ms, b.message, b.labels,
-    b.receipt,
+    m.failures_to_open, m.passes_to_close,
     greatest(s.at, l.last_push_at) AS at,
-    CASE WHEN b.fail THEN 'fail'
-         WHEN b.latency_ms > m.latency_limit_ms THEN 'slow'
+    CASE WHEN l.fail THEN 'fail'
+         WHEN l.latency_ms > m.latency_limit_ms THEN 'slow'
          ELSE 'pass' END AS kind
   FROM locked l
-  JOIN batch b ON b.n = l.n
   JOIN monitors_monitor m ON m.id = l.monitor_id
   CROSS JOIN stamp s
-  WHERE (b.monitor IS NOT NULL OR NOT m.require_token){fresh}
+  WHERE (l.is_trusted OR NOT m.require_token){fresh}
 ), counted AS MATERIALIZED (
   -- 5. each kind of push counts for itself and resets the other two
   SELECT j.*,
@@ -132,24 +143,25 @@ SELECT n, 'kept', name, to_state, at, silent_after, grace, "interval", cron, cro
   monitor_id
 FROM decided
 UNION ALL
-SELECT n, 'again', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, monitor_id
+SELECT n, 'again', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, whose
 FROM turn WHERE turn > 1{repeated}
 """
 
 # name: record
 # Commit a batch of pushes; returns one row per push that was kept or must come again.
-RECORD = _BATCH.format(fresh="", receive="", repeated="")
+RECORD = compact(_BATCH.format(fresh="", receive="", repeated=""))
 
 # name: record_once
 # The same for a batch with idempotency keys, whose heartbeats LOCK has taken: a repeat within a
 # day is not stored and returns the first answer.
-RECORD_ONCE = _BATCH.format(
-    fresh="""
+RECORD_ONCE = compact(
+    _BATCH.format(
+        fresh="""
     AND NOT EXISTS (
       SELECT FROM monitors_pushreceipt r
-      WHERE r.monitor_id = l.monitor_id AND r.key = b.receipt
+      WHERE r.monitor_id = l.monitor_id AND r.key = l.receipt
         AND r.created_at > now() - interval '24 hours')""",
-    receive="""
+        receive="""
 , received AS (
   INSERT INTO monitors_pushreceipt (team_id, monitor_id, key, answer, created_at)
   SELECT team_id, monitor_id, receipt, jsonb_build_object(
@@ -160,10 +172,11 @@ RECORD_ONCE = _BATCH.format(
   ON CONFLICT (monitor_id, key) DO UPDATE SET answer = excluded.answer,
     created_at = excluded.created_at
 )""",
-    repeated="""
+        repeated="""
 UNION ALL
 SELECT l.n, 'repeat', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, r.answer, l.monitor_id
-FROM locked l JOIN batch b ON b.n = l.n
-JOIN monitors_pushreceipt r ON r.monitor_id = l.monitor_id AND r.key = b.receipt
+FROM locked l
+JOIN monitors_pushreceipt r ON r.monitor_id = l.monitor_id AND r.key = l.receipt
   AND r.created_at > now() - interval '24 hours'""",
+    )
 )

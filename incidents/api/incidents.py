@@ -1,0 +1,86 @@
+"""`/api/v1/incidents`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.problems import Conflict
+from accounts.api.views import TenantViewSet
+from incidents.api.filters import filter_by_id, filter_by_state
+from incidents.api.serializers import (
+    IncidentDetailSerializer,
+    IncidentSerializer,
+    NoteSerializer,
+)
+from incidents.lifecycle import actions
+from incidents.models import Incident, IncidentState, Notification, TimelineEvent
+
+_FILTERS = [
+    OpenApiParameter("state", OpenApiTypes.STR, enum=list(IncidentState.values)),
+    OpenApiParameter("monitor", OpenApiTypes.UUID),
+]
+
+
+class IncidentViewSet(TenantViewSet):
+    """The team's incidents: opened by monitors, acknowledged and resolved by people or recovery."""
+
+    resource = "incidents"
+    singular = "incident"
+    conflicts = ("acknowledge", "resolve")
+
+    @extend_schema(parameters=_FILTERS, responses=IncidentSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """List incidents, newest first."""
+        query = request.query_params
+        incidents = filter_by_state(Incident.objects.all(), query, IncidentState.values)
+        page = self.page(filter_by_id(incidents, query, "monitor"))
+        return self.get_paginated_response(IncidentSerializer(page, many=True).data)
+
+    @extend_schema(responses=IncidentDetailSerializer)
+    def retrieve(self, request: Request, **kwargs: str) -> Response:
+        """Read an incident with its timeline and who was told."""
+        return self._answer()
+
+    @extend_schema(request=None, responses=IncidentDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def acknowledge(self, request: Request, **kwargs: str) -> Response:
+        """Say that somebody is on it: no further page. Doing it twice changes nothing."""
+        return self._act(actions.acknowledge_incident)
+
+    @extend_schema(request=None, responses=IncidentDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def resolve(self, request: Request, **kwargs: str) -> Response:
+        """End an incident by hand."""
+        return self._act(actions.resolve_incident)
+
+    @extend_schema(request=NoteSerializer, responses=IncidentDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def notes(self, request: Request, **kwargs: str) -> Response:
+        """Add a note to the timeline, of a resolved incident too."""
+        incident = self.find(Incident.objects.all())
+        body = self.read_body(NoteSerializer)
+        actions.add_note(incident=incident, actor=self.access.actor, text=body["text"])
+        return self._answer()
+
+    def _act(self, act: Any) -> Response:
+        incident = self.find(Incident.objects.all())
+        try:
+            act(incident=incident, actor=self.access.actor)
+        except actions.AlreadyResolved as error:
+            raise Conflict("This incident is resolved already.") from error
+        return self._answer()
+
+    def _answer(self) -> Response:
+        notifications = Notification.objects.select_related("delivery").order_by("created_at", "id")
+        incidents = Incident.objects.prefetch_related(
+            Prefetch("timeline", TimelineEvent.objects.order_by("at", "id")),
+            Prefetch("notifications", notifications),
+        )
+        return Response(IncidentDetailSerializer(self.find(incidents)).data)

@@ -1,0 +1,1 @@
+"""Pages about incidents, and those about monitors that show incidents too."""

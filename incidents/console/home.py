@@ -1,0 +1,38 @@
+"""A team's home: what is wrong now, who hears of it, and how the day went."""
+
+from __future__ import annotations
+
+from django.db.models import Min
+from django.http import HttpRequest, HttpResponse
+
+from accounts.access import Access
+from accounts.console.pages import is_htmx, render_page, team_page
+from accounts.teams import owner_addresses
+from incidents.console.day import read_day
+from incidents.models import Incident, IncidentState
+from monitors.console.listing import count_states, late_ids
+from monitors.models import Monitor
+from monitors.queries import database_now
+
+SHOWN_OPEN = 20
+
+
+@team_page()
+def show_home(request: HttpRequest, access: Access) -> HttpResponse:
+    """Show a team's state at a glance."""
+    now = database_now()
+    unresolved = Incident.objects.exclude(state=IncidentState.RESOLVED)
+    counts = count_states(late=late_ids(now=now))
+    first = Monitor.objects.aggregate(at=Min("created_at"))["at"]
+    context = {
+        "incidents": unresolved.order_by("-state", "-down_since")[:SHOWN_OPEN],
+        "open_count": unresolved.count(),
+        "counts": counts,
+        "total": sum(counts.values()),
+        "owners": owner_addresses(access.team),
+        "day": read_day(team_id=access.team.pk, first_monitor_at=first, now=now),
+        "now": now,
+        "section": "home",
+    }
+    template = "incidents/_home.html" if is_htmx(request) else "incidents/home.html"
+    return render_page(request, access, template, context)

@@ -1,0 +1,1 @@
+"""Pages about monitors. What links incidents too is in incidents/console."""

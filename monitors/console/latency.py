@@ -1,0 +1,157 @@
+"""The latency plot: median and 95th percentile per bucket, drawn on the server.
+
+A bucket without a measured latency is a gap in the line, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection
+
+WIDTH, HEIGHT, TOP = 1_000.0, 160.0, 8.0
+BUCKETS = 96
+RANGES = {"1h": 3_600, "24h": 86_400, "7d": 604_800}
+DEFAULT_RANGE = "24h"
+_AXES = {
+    "1h": ("60 min ago", "45 min", "30 min", "15 min", "now"),
+    "24h": ("24 h ago", "18 h", "12 h", "6 h", "now"),
+    "7d": ("7 d ago", "5 d 6 h", "3 d 12 h", "1 d 18 h", "now"),
+}
+
+# name: latency_buckets
+# The 50th and 95th percentile of a monitor's latencies per bucket of a time range.
+_BUCKETS_SQL = """
+SELECT floor(extract(epoch FROM received_at - %(since)s::timestamptz) / %(width)s)::int AS bucket,
+       count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY latency_ms)
+FROM monitors_pushresult
+WHERE team_id = %(team)s AND monitor_id = %(monitor)s
+  AND received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+  AND latency_ms IS NOT NULL
+GROUP BY 1 ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What was measured in one stretch; latencies in milliseconds."""
+
+    index: int
+    started_at: datetime
+    count: int
+    median: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A line across the plot and its words."""
+
+    y: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What the template draws; y grows downwards, as SVG has it."""
+
+    range: str
+    bucket_seconds: int
+    buckets: tuple[Bucket, ...]
+    median_path: str
+    high_path: str
+    ticks: tuple[Tick, ...]
+    times: tuple[str, ...]
+    limit: Tick | None
+    median_label: Tick | None
+    high_label: Tick | None
+
+
+def read_buckets(*, team_id: UUID, monitor_id: UUID, until: datetime, seconds: int) -> list[Bucket]:
+    """Return the buckets of the last `seconds` that hold a latency."""
+    width = seconds / BUCKETS
+    since = until - timedelta(seconds=seconds)
+    values = {
+        "team": team_id,
+        "monitor": monitor_id,
+        "since": since,
+        "until": until,
+        "width": width,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_BUCKETS_SQL, values)
+        return [
+            Bucket(index, since + timedelta(seconds=index * width), count, middle, high)
+            for index, count, (middle, high) in cursor.fetchall()
+        ]
+
+
+def draw_plot(buckets: Sequence[Bucket], *, range_name: str, limit_ms: float | None) -> Plot:
+    """Return the plot of some buckets. The limit is drawn where it does not flatten the lines."""
+    most = max((bucket.high for bucket in buckets), default=0.0)
+    drawn_limit = limit_ms if limit_ms and limit_ms <= 3 * most else None
+    top = nice_ceiling(max(most, drawn_limit or 0.0))
+    last = buckets[-1] if buckets else None
+    labels = _spread((_y(last.median, top), _y(last.high, top)) if last else (HEIGHT, HEIGHT))
+    return Plot(
+        range=range_name,
+        bucket_seconds=RANGES[range_name] // BUCKETS,
+        buckets=tuple(buckets),
+        median_path=_path([(b.index, b.median) for b in buckets], top),
+        high_path=_path([(b.index, b.high) for b in buckets], top),
+        ticks=tuple(Tick(_y(top * part, top), say_latency(top * part)) for part in (0, 0.5, 1)),
+        times=_AXES[range_name],
+        limit=Tick(_y(drawn_limit, top), say_latency(drawn_limit)) if drawn_limit else None,
+        median_label=Tick(labels[0], "median") if last else None,
+        high_label=Tick(labels[1], "95th pct.") if last else None,
+    )
+
+
+def nice_ceiling(value: float) -> float:
+    """Return the next 1, 2, 4, 5, 6, 8 or 10 times a power of ten, so that half of it reads well."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** int(f"{value:e}".split("e")[1])
+    return next(step * power for step in (1, 2, 4, 5, 6, 8, 10) if step * power >= value * 0.999999)
+
+
+def say_latency(milliseconds: float) -> str:
+    """Return a latency with the unit that reads best."""
+    for size, unit in ((60_000.0, "min"), (1_000.0, "s")):
+        if milliseconds >= size:
+            return f"{milliseconds / size:.3g} {unit}"
+    return f"{milliseconds:.3g} ms"
+
+
+def _y(value: float, top: float) -> float:
+    return round(HEIGHT - (HEIGHT - TOP) * min(value / top, 1.0), 1)
+
+
+def _spread(heights: tuple[float, float], least: float = 13.0) -> tuple[float, float]:
+    """Return the heights of the lower and the upper label, moved apart so that both can be read."""
+    low, high = min(heights[0] + 4, HEIGHT), heights[1] + 4
+    if low - high < least:
+        high = low - least
+    if high < TOP + 4:
+        high, low = TOP + 4, max(low, TOP + 4 + least)
+    return round(low, 1), round(high, 1)
+
+
+def _path(points: Sequence[tuple[int, float]], top: float) -> str:
+    """Return an SVG path: one run per stretch of neighbouring buckets, a dash for a lone one."""
+    step = WIDTH / BUCKETS
+    commands = []
+    for place, (index, value) in enumerate(points):
+        x, y = round((index + 0.5) * step, 1), _y(value, top)
+        follows = place > 0 and points[place - 1][0] == index - 1
+        leads = place + 1 < len(points) and points[place + 1][0] == index + 1
+        if follows:
+            commands.append(f"L{x} {y}")
+        elif leads:
+            commands.append(f"M{x} {y}")
+        else:
+            commands.append(f"M{round(index * step, 1)} {y}H{round((index + 1) * step, 1)}")
+    return "".join(commands)

@@ -1,0 +1,154 @@
+"""The list of monitors, and making and changing one."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from accounts.access import Access, get_object
+from accounts.console.pages import is_htmx, render_page, team_page
+from accounts.models import Scope
+from accounts.teams import NameTaken
+from monitors.console.forms import MonitorForm, RotateForm
+from monitors.console.listing import Filters, count_states, find_monitors, late_ids
+from monitors.console.snippets import write_snippets
+from monitors.models import Monitor, PushKey
+from monitors.queries import database_now, push_url, standings, with_standing
+from monitors.services import (
+    DuplicateName,
+    QuotaExceeded,
+    create_monitor,
+    update_monitor,
+)
+
+PAGE_ROWS = 50
+
+
+def read_monitor(pk: UUID) -> Monitor:
+    """Return a monitor of the team in scope with its heartbeat, namespace and slug; else 404."""
+    return get_object(with_standing(Monitor.objects.select_related("secret")), pk)
+
+
+def setup_context(monitor: Monitor, *, token: str | None) -> dict[str, Any]:
+    """Return what the snippets of a monitor are rendered from."""
+    slug: str = monitor.slug  # type: ignore[attr-defined]
+    return {
+        "monitor": monitor,
+        "push_url": push_url(slug),
+        "named_url": f"{settings.BASE_URL}/api/push/{monitor.namespace.name}/{monitor.name}",
+        "snippets": write_snippets(monitor, slug, token=token),
+        "token": token,
+    }
+
+
+@team_page()
+def list_monitors(request: HttpRequest, access: Access) -> HttpResponse:
+    """Show the team's monitors, worst first, by what the address asks for."""
+    filters, now = Filters.of(request.GET), database_now()
+    late = late_ids(now=now)
+    counts = count_states(late=late)
+    page = Paginator(find_monitors(filters, late=late), PAGE_ROWS).get_page(request.GET.get("page"))
+    found = standings(page.object_list, now=now)
+    template = "monitors/_list.html" if is_htmx(request) else "monitors/list.html"
+    return render_page(
+        request,
+        access,
+        template,
+        {
+            "filters": filters,
+            "counts": counts,
+            "total": sum(counts.values()),
+            "page": page,
+            "rows": [(monitor, found[monitor.pk]) for monitor in page.object_list],
+            "now": now,
+            "section": "monitors",
+        },
+    )
+
+
+@team_page(Scope.WRITE)
+def create(request: HttpRequest, access: Access) -> HttpResponse:
+    """Ask for a new monitor; its token is in the answer that creates it, never again."""
+    initial = {"interval": 60, "namespace": access.team.slug}
+    form = MonitorForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            monitor, token = create_monitor(team=access.team, **form.values())
+        except (DuplicateName, NameTaken, QuotaExceeded) as error:
+            explain(form, error)
+        else:
+            return _show_setup(request, access, read_monitor(monitor.pk), token=token)
+    return render_page(request, access, "monitors/form.html", {"form": form, "section": "monitors"})
+
+
+@team_page()
+def set_up(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
+    """Show how to push to a monitor, and wait for its first push."""
+    monitor = read_monitor(pk)
+    if is_htmx(request):
+        return render_page(request, access, "monitors/_first_push.html", _waiting_context(monitor))
+    return _show_setup(request, access, monitor, token=None)
+
+
+def _waiting_context(monitor: Monitor) -> dict[str, Any]:
+    now = database_now()
+    standing = standings([monitor], now=now)[monitor.pk]
+    return {"monitor": monitor, "standing": standing, "now": now, "section": "monitors"}
+
+
+def _show_setup(
+    request: HttpRequest, access: Access, monitor: Monitor, *, token: str | None
+) -> HttpResponse:
+    context = setup_context(monitor, token=token) | _waiting_context(monitor)
+    response = render_page(request, access, "monitors/setup.html", context)
+    if token:
+        response["Cache-Control"] = "no-store"
+    return response
+
+
+@team_page(Scope.WRITE)
+def edit(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
+    """Change a monitor's settings."""
+    monitor = read_monitor(pk)
+    form = MonitorForm(request.POST or None, monitor=monitor)
+    if request.method == "POST" and form.is_valid():
+        try:
+            update_monitor(monitor=monitor, **form.values())
+        except (DuplicateName, NameTaken) as error:
+            explain(form, error)
+        else:
+            messages.success(request, f"“{monitor.name}” is saved.")
+            return redirect("console:monitor", team=access.team.slug, pk=monitor.pk)
+    # Setting a form's values onto the monitor must not rename the heading of a refused form.
+    title = PushKey.objects.filter(monitor=pk, is_current=True).values_list("monitor__name")[0][0]
+    return render_page(
+        request,
+        access,
+        "monitors/form.html",
+        {"form": form, "monitor": monitor, "title_name": title, "section": "monitors"},
+    )
+
+
+def explain(form: MonitorForm, error: Exception) -> None:
+    """Say beside the right field why the service refused."""
+    if isinstance(error, DuplicateName):
+        form.add_error("name", "A monitor of that name exists. Choose another name.")
+    elif isinstance(error, NameTaken):
+        form.add_error("namespace", "That namespace is another team’s. Choose another one.")
+    elif isinstance(error, QuotaExceeded):
+        form.add_error(
+            None,
+            f"Your plan allows {error.quota} monitors, and all of them are in use. Delete one that "
+            "you no longer need, then create this one.",
+        )
+
+
+def rotation_forms() -> dict[str, RotateForm]:
+    """Return the two small forms of a monitor's settings."""
+    return {"slug_form": RotateForm(prefix="slug"), "token_form": RotateForm(prefix="token")}
