@@ -1,4 +1,4 @@
-"""Durations and instants as people write and read them: "1 min 30 s", "22 Nov 2026 14:02:11 UTC"."""
+"""Durations and instants as people write and read them."""
 
 from __future__ import annotations
 

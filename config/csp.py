@@ -29,6 +29,7 @@ class ContentSecurityPolicy:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request with the policy set."""
         response = self.get_response(request)
         loose = request.path.startswith(_LOOSER)
         response.headers.setdefault("Content-Security-Policy", _LOOSE_POLICY if loose else POLICY)

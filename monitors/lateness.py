@@ -22,6 +22,7 @@ from django.db.models import (
     DurationField,
     ExpressionWrapper,
     F,
+    IntegerField,
     Q,
     QuerySet,
     Value,
@@ -58,7 +59,8 @@ def _late_ids(
 ) -> list[UUID]:
     cron_grace = Case(
         When(grace=0, then=Value(CRON_GRACE_DEFAULT_SECONDS)),
-        default=Greatest(F("grace"), Value(CRON_GRACE_LEAST_SECONDS)),
+        default=Greatest("grace", Value(CRON_GRACE_LEAST_SECONDS), output_field=IntegerField()),
+        output_field=IntegerField(),
     )
     latest_check = _after(Value(now), cron_grace)
     may_be = ~Q(cron="") & Q(heartbeat__check_at__lte=F("latest_check"))

@@ -24,6 +24,7 @@ from monitors.console.strip import Strip, build_strip
 from monitors.console.views import read_monitor, rotation_forms, setup_context
 from monitors.models import ListeningGap, Monitor, PushResult, Transition
 from monitors.queries import database_now, standings
+from monitors.schedule import effective_grace_seconds
 
 RESULT_ROWS = 20
 HISTORY_ROWS = 20
@@ -85,6 +86,7 @@ def _live_context(request: HttpRequest, access: Access, monitor: Monitor) -> dic
         "history": link_incidents(changes[:HISTORY_ROWS], incidents),
         "incident": next((i for i in incidents if i.state != IncidentState.RESOLVED), None),
         "owners": owner_addresses(access.team),
+        "grace_seconds": effective_grace_seconds(monitor.window),
         "now": now,
     }
 

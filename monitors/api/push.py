@@ -56,9 +56,10 @@ RECEIPT_PARAMETER = OpenApiParameter(
 )
 
 
-class TokenRefused(exceptions.AuthenticationFailed):
+class TokenRefused(exceptions.APIException):
     """No token, or not this monitor's: one answer, whether the monitor exists or not."""
 
+    status_code = 401
     default_detail = UNAUTHORISED
     auth_header = 'Bearer realm="push"'
 

@@ -29,7 +29,7 @@ from monitors.api.fields import (
     check_monitor_name,
     check_web_address,
 )
-from monitors.models import DAY_SECONDS, Monitor, PushResult, Transition
+from monitors.models import DAY_SECONDS, Monitor, PushResult
 from monitors.queries import Standing, push_url
 from monitors.schedule import CRON_GRACE_LEAST_SECONDS, effective_grace_seconds
 from monitors.state import State
@@ -185,7 +185,7 @@ class ResultSerializer(serializers.ModelSerializer[PushResult]):
         return result.labels or {}
 
 
-class TransitionSerializer(serializers.ModelSerializer[Transition]):
+class TransitionSerializer(serializers.Serializer[Any]):
     """One change of state. From down to down says that a further cause joined."""
 
     at = serializers.DateTimeField(read_only=True)

@@ -66,7 +66,7 @@ class MonitorForm(forms.Form):
         max_length=63,
         required=False,
         validators=[validate_slug],
-        help_text="Names are unique within it. A free one becomes your team’s.",
+        help_text="Names are unique within it. A free one becomes your team's.",
     )
     grace = DurationField(
         required=False,
@@ -209,7 +209,7 @@ class MonitorForm(forms.Form):
 def initial_of(monitor: Monitor) -> dict[str, Any]:
     """Return a monitor's settings as the form shows them."""
     plain = {
-        name: getattr(monitor, name) for name in MonitorForm.base_fields if name not in {"labels"}
+        name: getattr(monitor, name) for name in MonitorForm.base_fields if name != "labels"
     }
     lines = [f"{key}={value}" for key, value in sorted(monitor.labels.items())]
     return {**plain, "namespace": monitor.namespace.name, "labels": "\n".join(lines)}

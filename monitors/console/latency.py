@@ -111,7 +111,7 @@ def draw_plot(buckets: Sequence[Bucket], *, range_name: str, limit_ms: float | N
 
 
 def nice_ceiling(value: float) -> float:
-    """Return the next 1, 2, 4, 5, 6, 8 or 10 times a power of ten, so that half of it reads well."""
+    """Return the next 1, 2, 4, 5, 6, 8 or 10 times a power of ten: half of it reads well."""
     if value <= 0:
         return 1.0
     power = 10.0 ** int(f"{value:e}".split("e")[1])

@@ -18,7 +18,7 @@ from accounts.teams import NameTaken
 from monitors.console.forms import MonitorForm, RotateForm
 from monitors.console.listing import Filters, count_states, find_monitors, late_ids
 from monitors.console.snippets import write_snippets
-from monitors.models import Monitor, PushKey
+from monitors.models import Monitor
 from monitors.queries import database_now, push_url, standings, with_standing
 from monitors.services import (
     DuplicateName,
@@ -28,6 +28,7 @@ from monitors.services import (
 )
 
 PAGE_ROWS = 50
+CADENCES = ("30 s", "1 min", "5 min", "15 min", "1 h", "6 h", "1 d", "7 d")
 
 
 def read_monitor(pk: UUID) -> Monitor:
@@ -84,7 +85,7 @@ def create(request: HttpRequest, access: Access) -> HttpResponse:
             explain(form, error)
         else:
             return _show_setup(request, access, read_monitor(monitor.pk), token=token)
-    return render_page(request, access, "monitors/form.html", {"form": form, "section": "monitors"})
+    return _render_form(request, access, {"form": form})
 
 
 @team_page()
@@ -116,6 +117,7 @@ def _show_setup(
 def edit(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Change a monitor's settings."""
     monitor = read_monitor(pk)
+    title = monitor.name  # a refused change has been set on the object already
     form = MonitorForm(request.POST or None, monitor=monitor)
     if request.method == "POST" and form.is_valid():
         try:
@@ -125,14 +127,12 @@ def edit(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         else:
             messages.success(request, f"“{monitor.name}” is saved.")
             return redirect("console:monitor", team=access.team.slug, pk=monitor.pk)
-    # Setting a form's values onto the monitor must not rename the heading of a refused form.
-    title = PushKey.objects.filter(monitor=pk, is_current=True).values_list("monitor__name")[0][0]
-    return render_page(
-        request,
-        access,
-        "monitors/form.html",
-        {"form": form, "monitor": monitor, "title_name": title, "section": "monitors"},
-    )
+    return _render_form(request, access, {"form": form, "monitor": monitor, "title_name": title})
+
+
+def _render_form(request: HttpRequest, access: Access, context: dict[str, Any]) -> HttpResponse:
+    shared = {"cadences": CADENCES, "section": "monitors"}
+    return render_page(request, access, "monitors/form.html", {**shared, **context})
 
 
 def explain(form: MonitorForm, error: Exception) -> None:
@@ -140,7 +140,7 @@ def explain(form: MonitorForm, error: Exception) -> None:
     if isinstance(error, DuplicateName):
         form.add_error("name", "A monitor of that name exists. Choose another name.")
     elif isinstance(error, NameTaken):
-        form.add_error("namespace", "That namespace is another team’s. Choose another one.")
+        form.add_error("namespace", "That namespace is another team's. Choose another one.")
     elif isinstance(error, QuotaExceeded):
         form.add_error(
             None,

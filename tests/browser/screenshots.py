@@ -1,0 +1,86 @@
+"""Take a picture of every page, wide and narrow, light and dark, of a running installation.
+
+    python -m tests.browser.screenshots http://127.0.0.1:8000 --email E --password P --out DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+from tests.browser.chromium import open_browser
+
+SIZES = {"1440": (1440, 900), "375": (375, 812)}
+BEFORE = {"start": "/", "login": "/accounts/login/", "signup": "/accounts/signup/"}
+INSIDE = {
+    "home": "",
+    "monitors": "monitors/",
+    "monitors-late": "monitors/?state=late",
+    "monitors-nothing": "monitors/?search=nothing+like+this",
+    "monitor-new": "monitors/new",
+    "incidents": "incidents/",
+    "members": "settings/members",
+    "keys": "settings/keys",
+    "channels": "channels/",
+}
+OWN = {"email": "/accounts/email/", "password": "/accounts/password/change/", "team": "/t/new"}
+
+
+def take_pictures(browser: Browser, url: str, email: str, password: str, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    context = browser.new_context()
+    page = context.new_page()
+    for name, path in BEFORE.items():
+        _shoot(page, name, url + path, out)
+    page.goto(f"{url}/accounts/login/")
+    page.fill("input[name=login]", email)
+    page.fill("input[name=password]", password)
+    page.click("main button[type=submit]")
+    page.wait_for_url(re.compile("/t/"))
+    team = re.sub(r"(/t/[^/]+/).*", r"\1", page.url)
+    for name, path in INSIDE.items():
+        _shoot(page, name, team + path, out)
+    for name, path in OWN.items():
+        _shoot(page, name, url + path, out)
+    for kind in ("monitors", "incidents"):
+        page.goto(f"{team}{kind}/")
+        links = page.locator("td.main a").evaluate_all("all => all.map(a => [a.innerText, a.href])")
+        for title, link in links[:12]:
+            name = f"{kind[:-1]}-{re.sub('[^a-z0-9]+', '-', title.lower())}-{link[-7:-1]}"
+            _shoot(page, name, link, out)
+            if kind == "monitors" and (title, link) == tuple(links[0]):
+                for part in ("setup", "edit", "delete"):
+                    _shoot(page, f"{name}-{part}", link + part, out)
+    _shoot(page, "missing", f"{team}nothing-here", out)
+
+
+def _shoot(page: Page, name: str, address: str, out: Path) -> None:
+    page.goto(address)
+    page.evaluate("document.querySelectorAll('details.more').forEach(d => d.open = true)")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(60)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            if wide > width:
+                print(f"{name} at {size}: scrolls sideways, {wide} px")  # noqa: T201
+            page.screenshot(path=out / f"{name}-{size}-{scheme}.png", full_page=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("--email", required=True)
+    parser.add_argument("--password", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    with open_browser() as browser:
+        take_pictures(browser, options.url, options.email, options.password, options.out)
+
+
+if __name__ == "__main__":
+    main()
