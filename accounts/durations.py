@@ -20,11 +20,13 @@ _MONTH_SECONDS = 30 * 86_400
 def say_duration(seconds: float, *, units: int = 2) -> str:
     """Return a duration in its largest units, "2 d 4 h"; `units` says how many at most."""
     left = max(0, round(seconds))
-    parts = []
+    parts: list[str] = []
     for size, unit in _UNITS:
         count, left = divmod(left, size)
         if count:
             parts.append(f"{count} {unit}")
+        elif parts and units < len(_UNITS):
+            break  # "2 d 5 s" would claim a precision that the reader must think about
     return " ".join(parts[:units]) or "0 s"
 
 

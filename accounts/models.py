@@ -17,7 +17,7 @@ from accounts.tenancy import TenantKey, TenantModel
 SLUG_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 validate_slug = RegexValidator(
     SLUG_PATTERN,
-    "Use 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit.",
+    "Use 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends.",
 )
 # Words that are, or may become, paths of ours.
 RESERVED_SLUGS = frozenset({"results", "ping", "push", "api", "status", "staff", "static", "new"})

@@ -85,7 +85,7 @@ def _older(value: float | None, limit: float) -> bool:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 only when database, broker, sweep and outbox are fresh, else 503 and what is not."""
+    """Answer 200 if database, broker, sweep and outbox are fresh, else 503 and what is not."""
     stale: dict[str, str] = {}
     try:
         readings = _readings()

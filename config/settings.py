@@ -207,7 +207,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 # --- static files ---------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = TOCSIN_DATA / "static"
+STATIC_ROOT = BASE_DIR / "staticfiles"
 # Bootstrap's files come with their wheel, as /static/bootstrap/css/… and …/js/…
 STATICFILES_DIRS: list[Any] = [
     BASE_DIR / "static",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, re_path
 
 from accounts.console import urls as accounts_urls
 from accounts.console.start import add_slash
@@ -14,5 +14,5 @@ urlpatterns: list[URLPattern] = [
     *accounts_urls.urlpatterns,
     *monitors_urls.urlpatterns,
     *incidents_urls.urlpatterns,
-    path("t/<path:path>", lambda request, path: add_slash(request, f"t/{path}")),
+    re_path(r"^(?P<path>t/.*[^/])$", add_slash),
 ]

@@ -43,11 +43,11 @@
     var sizes = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
     var left = Math.max(0, Math.round(seconds));
     var parts = [];
-    sizes.forEach(function (size) {
-      var count = Math.floor(left / size[0]);
-      left -= count * size[0];
-      if (count) { parts.push(count + " " + size[1]); }
-    });
+    for (var i = 0; i < sizes.length; i += 1) {
+      var count = Math.floor(left / sizes[i][0]);
+      left -= count * sizes[i][0];
+      if (count) { parts.push(count + " " + sizes[i][1]); } else if (parts.length) { break; }
+    }
     return parts.slice(0, units).join(" ") || "0 s";
   }
   function sayTime(element, now) {

@@ -109,8 +109,8 @@ class TenantSchema(AutoSchema):
     def _postprocess_serializer_schema(
         self, schema: dict[str, Any], serializer: Any, direction: str
     ) -> dict[str, Any]:
-        mend = super()._postprocess_serializer_schema  # type: ignore[no-untyped-call]
-        schema = mend(schema, serializer, direction)
+        base: Any = super()
+        schema = base._postprocess_serializer_schema(schema, serializer, direction)
         # What may be left out of a request is in every answer all the same.
         if direction == "response" and schema.get("properties"):
             schema["required"] = sorted(schema["properties"])
@@ -153,3 +153,8 @@ class DocsView(SpectacularSwaggerSplitView):
         if isinstance(data, dict) and "deepLinking" in data:
             data = data | {"validatorUrl": None}
         return super()._dump(data)  # type: ignore[no-untyped-call]
+
+
+def drop_optional_slashes(endpoints: list[Any], **_: Any) -> list[Any]:
+    """Return the endpoints without the trailing slash that some paths tolerate."""
+    return [(path.rstrip("/"), *others) for path, *others in endpoints]

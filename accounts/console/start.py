@@ -13,7 +13,7 @@ from django.urls import Resolver404, resolve
 
 from accounts.console.forms import TeamForm
 from accounts.console.pages import LAST_TEAM, teams_of
-from accounts.models import User
+from accounts.models import Team, User
 from accounts.teams import NameTaken, create_team, sign_up_quota
 
 LEAST_NAME = 3
@@ -50,7 +50,9 @@ def create_first_team(request: HttpRequest) -> HttpResponse:
         else:
             return redirect("console:monitor-new", team=slug)
     elif request.method != "POST":
-        form = TeamForm(initial={"slug": suggest_slug(user.email)})
+        slug = suggest_slug(user.email)
+        free = not Team.objects.filter(slug=slug).exists()
+        form = TeamForm(initial={"slug": slug if free else ""})
     return render(request, "accounts/team_new.html", {"form": form, "teams": teams_of(user)})
 
 

@@ -61,6 +61,16 @@ class ChannelsField(ListField):
         return [str(link.channel_id) for link in data.all()]
 
 
+@extend_schema_field({"type": "string", "format": "uuid"})
+class PolicyField(ReferenceField):
+    """The id of an escalation policy, of which there are none yet."""
+
+    def to_internal_value(self, data: Any) -> UUID | None:
+        """Refuse any id. Raises ValidationError."""
+        super().to_internal_value(data)
+        raise ValidationError([no_such("escalation policy")])
+
+
 class AlertRuleSerializer(StrictSerializer):
     """A rule: what it takes, and where that goes."""
 
@@ -72,17 +82,13 @@ class AlertRuleSerializer(StrictSerializer):
         help_text="Insertion index: later rules shift. The end unless given; null: the catch-all.",
     )
     match = MatchField(required=False)
-    policy = ReferenceField(required=False, allow_null=True)
+    policy = PolicyField(required=False, allow_null=True)
     channels = ChannelsField(source="alertrulechannel_set", required=False)
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields; `continue` is no name that Python lets a class have."""
         field = StrictBoolean(source="continue_matching", required=False)
         return {**super().get_fields(), "continue": field}
-
-    def validate_policy(self, value: UUID | None) -> None:
-        """Return None. Raises ValidationError for an id: there are no policies yet."""
-        raise ValidationError(no_such("escalation policy"))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the fields as the services take them."""
@@ -101,10 +107,7 @@ class AlertRuleSerializer(StrictSerializer):
             "position": rule.position,
             "match": rule.match,
             "policy": None,
-            "channels": [
-                str(link.channel_id)
-                for link in rule.alertrulechannel_set.all()
-            ],
+            "channels": [str(link.channel_id) for link in rule.alertrulechannel_set.all()],
             "continue": rule.continue_matching,
         }
 

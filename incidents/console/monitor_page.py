@@ -73,10 +73,11 @@ def _live_context(request: HttpRequest, access: Access, monitor: Monitor) -> dic
     buckets = read_buckets(
         team_id=access.team.pk, monitor_id=monitor.pk, until=now, seconds=RANGES[range_name]
     )
+    standing = standings([monitor], now=now)[monitor.pk]
     return {
         "monitor": monitor,
-        "standing": standings([monitor], now=now)[monitor.pk],
-        "since": changes[0].at if changes else monitor.created_at,
+        "standing": standing,
+        "since": standing.since or (changes[0].at if changes else monitor.created_at),
         "strip": _strip(monitor, changes, now),
         "plot": draw_plot(buckets, range_name=range_name, limit_ms=monitor.latency_limit_ms),
         "ranges": list(RANGES),

@@ -102,11 +102,17 @@ def claim(*, limit: int, per_team: int = MOST_PER_TEAM) -> list[Leased]:
         cursor.execute(DROP_ORPHANS)
         cursor.execute(CLAIM, {"limit": limit, "per_team": per_team, "lease": LEASE_SECONDS})
         rows = cursor.fetchall()
-    return [Leased(*row[:7], _loaded(row[7]), *row[8:11], _loaded(row[11])) for row in rows]
+    return [_leased(row) for row in rows]
 
 
-def _loaded(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+def _leased(row: tuple[Any, ...]) -> Leased:
+    # Django's cursors hand JSON over as text.
+    return Leased(
+        *(
+            json.loads(value) if index in (7, 11) and value else value
+            for index, value in enumerate(row)
+        )
+    )
 
 
 def record(
@@ -125,7 +131,8 @@ def record(
                 "delay": delay_seconds,
             },
         )
-        return cursor.rowcount == 1
+        recorded: bool = cursor.rowcount == 1
+        return recorded
 
 
 def backoff_seconds(attempt: int, retry_after_seconds: float | None) -> float:
@@ -133,8 +140,8 @@ def backoff_seconds(attempt: int, retry_after_seconds: float | None) -> float:
 
     A provider's Retry-After is honoured up to an hour, and never shortened.
     """
-    doubled = min(MOST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))
-    wait = doubled * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
+    doubled = min(MOST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** (attempt - 1))
+    wait: float = doubled * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
     if retry_after_seconds is not None:
         wait = max(wait, min(retry_after_seconds, MOST_RETRY_AFTER_SECONDS))
     return wait

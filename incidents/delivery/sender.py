@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils.timezone import now
@@ -63,7 +64,7 @@ def _record(leased: Leased, outcome: Outcome) -> str:
             leased, state=state, outcome=outcome.kind, detail=outcome.detail, delay_seconds=delay
         )
         if ours and leased.incident_id is not None and state != "pending":
-            _tell_timeline(leased, state, outcome.detail)
+            _tell_timeline(leased, leased.incident_id, state, outcome.detail)
         if ours and outcome.disable_channel and leased.channel_id is not None:
             Channel.objects.filter(pk=leased.channel_id, disabled_at=None).update(
                 disabled_at=database_now(), disabled_reason=outcome.detail[:300]
@@ -73,7 +74,7 @@ def _record(leased: Leased, outcome: Outcome) -> str:
     return state
 
 
-def _tell_timeline(leased: Leased, state: str, detail: str) -> None:
+def _tell_timeline(leased: Leased, incident_id: UUID, state: str, detail: str) -> None:
     name = leased.contact.removeprefix("email:")
     if leased.channel_id is not None:
         name = (
@@ -86,7 +87,7 @@ def _tell_timeline(leased: Leased, state: str, detail: str) -> None:
         text = f"Could not tell {name} ({leased.kind}): {detail}"
     TimelineEvent.objects.create(
         team_id=leased.team_id,
-        incident_id=leased.incident_id,
+        incident_id=incident_id,
         at=database_now(),
         kind="notified" if state == "delivered" else "failed",
         text=text,

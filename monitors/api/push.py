@@ -52,7 +52,7 @@ RECEIPT_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description="Up to 64 characters; a repeat within 24 h is answered as the first and stored once.",
+    description="Up to 64 characters; a repeat within 24 h gets the first answer, stored once.",
 )
 
 
@@ -139,7 +139,6 @@ class SlugPushView(PushView):
     @extend_schema(
         operation_id="push_by_slug",
         tags=["push"],
-        auth=[{}, {"bearer": []}],
         request=PushSerializer,
         responses={201: PushAnswerSerializer},
         parameters=[RECEIPT_PARAMETER],
@@ -162,7 +161,6 @@ class NamePushView(PushView):
     @extend_schema(
         operation_id="push_by_name",
         tags=["push"],
-        auth=[{"bearer": []}],
         request=PushSerializer,
         responses={201: PushAnswerSerializer},
         parameters=[RECEIPT_PARAMETER],
@@ -273,4 +271,4 @@ def _multipart(request: Request) -> dict[str, str]:
         raise exceptions.ParseError("The form is not valid multipart.") from error
     if (form.encoding or settings.DEFAULT_CHARSET) != settings.DEFAULT_CHARSET:
         raise exceptions.ParseError("The form is not UTF-8.")
-    return {name: form[name] for name in form}
+    return {name: str(form[name]) for name in form}

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from accounts.durations import say_duration
+
 WIDTH, HEIGHT, TOP = 1_000.0, 160.0, 8.0
 BUCKETS = 96
 RANGES = {"1h": 3_600, "24h": 86_400, "7d": 604_800}
@@ -59,6 +61,7 @@ class Plot:
     """What the template draws; y grows downwards, as SVG has it."""
 
     range: str
+    said: str
     bucket_seconds: int
     buckets: tuple[Bucket, ...]
     median_path: str
@@ -98,6 +101,7 @@ def draw_plot(buckets: Sequence[Bucket], *, range_name: str, limit_ms: float | N
     labels = _spread((_y(last.median, top), _y(last.high, top)) if last else (HEIGHT, HEIGHT))
     return Plot(
         range=range_name,
+        said=say_duration(RANGES[range_name]),
         bucket_seconds=RANGES[range_name] // BUCKETS,
         buckets=tuple(buckets),
         median_path=_path([(b.index, b.median) for b in buckets], top),

@@ -155,9 +155,7 @@ def test_a_foreign_channel_is_refused_exactly_like_a_missing_one(api: Api, rival
         answers.append(api("POST", "alert-rules", body, expect=400).content)
     assert len(set(answers)) == 1
     problem = api("POST", "alert-rules", {"name": "a", "channels": [theirs]}, expect=400).json()
-    assert problem["errors"] == [
-        {"field": "channels.0", "code": "not_found", "detail": NOT_FOUND}
-    ]
+    assert problem["errors"] == [{"field": "channels.0", "code": "not_found", "detail": NOT_FOUND}]
     assert order(api) == ""
 
 

@@ -14,9 +14,23 @@ from tests.conftest import Api
 from tests.factories import MonitorFactory
 
 FIELDS = {
-    *("id monitor monitor_name namespace state cause severity summary down_since".split()),
-    *("opened_at acknowledged_at acknowledged_by resolved_at resolved_reason flapping".split()),
-    *("snoozed_until previous".split()),
+    "id",
+    "monitor",
+    "monitor_name",
+    "namespace",
+    "state",
+    "cause",
+    "severity",
+    "summary",
+    "down_since",
+    "opened_at",
+    "acknowledged_at",
+    "acknowledged_by",
+    "resolved_at",
+    "resolved_reason",
+    "flapping",
+    "snoozed_until",
+    "previous",
 }
 
 
@@ -71,7 +85,12 @@ def test_an_incident_is_listed_and_read(api: Api, team: Team) -> None:
     assert set(read["timeline"][0]) == {"at", "kind", "actor", "text"}
     assert [n["state"] for n in read["notifications"]] == ["pending", None]
     assert set(read["notifications"][0]) == {
-        *("id kind contact delivery state created_at".split())
+        "id",
+        "kind",
+        "contact",
+        "delivery",
+        "state",
+        "created_at",
     }
 
 
@@ -149,7 +168,13 @@ def test_deliveries(api: Api, team: Team) -> None:
     listed = api.get("deliveries")["results"]
     assert [row["incident"] for row in listed] == [str(other.pk), str(incident.pk)]
     assert set(listed[0]) == {
-        *("id incident channel contact_method kind state attempts".split())
+        "id",
+        "incident",
+        "channel",
+        "contact_method",
+        "kind",
+        "state",
+        "attempts",
     }
     assert set(listed[0]["attempts"][0]) == {"at", "outcome", "detail"}
     assert api.get(f"deliveries/{listed[0]['id']}") == listed[0]

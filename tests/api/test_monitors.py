@@ -9,9 +9,30 @@ from tests.conftest import Api
 from tests.factories import MonitorFactory
 
 FIELDS = {
-    *("id namespace name description slug push_url interval silent_after grace schedule".split()),
-    *("timeout failures_to_open passes_to_close latency_limit_ms severity labels".split()),
-    *("require_token arm_on_create runbook_url state cause last_push_at due_at paused".split()),
+    "id",
+    "namespace",
+    "name",
+    "description",
+    "slug",
+    "push_url",
+    "interval",
+    "silent_after",
+    "grace",
+    "schedule",
+    "timeout",
+    "failures_to_open",
+    "passes_to_close",
+    "latency_limit_ms",
+    "severity",
+    "labels",
+    "require_token",
+    "arm_on_create",
+    "runbook_url",
+    "state",
+    "cause",
+    "last_push_at",
+    "due_at",
+    "paused",
     "created_at",
 }
 
@@ -243,7 +264,9 @@ def test_filters(api: Api) -> None:
 
 def test_a_list_costs_the_same_however_long(api: Api, team: Team) -> None:
     def queries() -> int:
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             api.get("monitors")
         return len(captured)
 

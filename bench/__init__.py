@@ -1,0 +1,1 @@
+"""Measurements: `make bench` boots servers of its own and measures everything in one run."""

@@ -1,0 +1,27 @@
+"""What became of a message, in words."""
+
+from __future__ import annotations
+
+from django import template
+
+register = template.Library()
+
+_EVENTS = {
+    "incident.opened": "Opened",
+    "incident.acknowledged": "Acknowledged",
+    "incident.resolved": "Resolved",
+    "channel.test": "Test",
+}
+_KINDS = {"email": "e-mail"}
+
+
+@register.filter
+def event_word(event: str) -> str:
+    """Return what a message was about."""
+    return _EVENTS.get(event, event.removeprefix("incident.").capitalize())
+
+
+@register.filter
+def kind_word(kind: str) -> str:
+    """Return a channel's kind as people write it."""
+    return _KINDS.get(kind, kind)
