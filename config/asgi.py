@@ -8,12 +8,13 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-django_application = get_asgi_application()
+django.setup()
 
 from django.conf import settings
 
+from config.django_handler import ThreadedHandler
 from monitors import ingest
 from monitors.ingest.body import BodyOutcome, read_body, replay
 from monitors.ingest.lane import Event, LaneRefused, Receive, Scope, Send, fast_slug, try_lane
@@ -34,6 +35,7 @@ class Application:
         self._slots = asyncio.Semaphore(settings.DJANGO_SLOTS)
         self._queued = 0
         self._host = settings.BASE_HOST.encode()
+        self._django = ThreadedHandler(threads=settings.DJANGO_SLOTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -102,7 +104,7 @@ class Application:
         finally:
             self._queued -= 1
         try:
-            await django_application(scope, receive, send)  # type: ignore[arg-type]
+            await self._django(scope, receive, send)
         finally:
             self._slots.release()
 

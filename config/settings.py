@@ -203,11 +203,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["accounts.api.schema.drop_optional_slashes"],
 }
 
 # --- static files ---------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = env.str("STATIC_ROOT", None)  # where collectstatic puts them; else they are found
 # Bootstrap's files come with their wheel, as /static/bootstrap/css/… and …/js/…
 STATICFILES_DIRS: list[Any] = [
     BASE_DIR / "static",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 
 from accounts.api.problems import not_found
 from config import health
@@ -12,7 +13,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^readyz/?$", health.ready),
     re_path(r"^metrics/?$", health.metrics),
     path("api/v1/", include("config.urls_api")),
-    re_path(r"^api/.*$", not_found),
+    re_path(r"^api/.*$", csrf_exempt(not_found)),
     path("accounts/", include("allauth.urls")),
     path("", include("config.urls_console")),
 ]
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.forbidden"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.server_error"

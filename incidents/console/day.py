@@ -21,8 +21,9 @@ _DAY_SQL = """
 SELECT q.i, count(DISTINCT d.monitor_id)
 FROM generate_series(0, %(buckets)s - 1) AS q(i)
 JOIN incidents_incident d ON d.team_id = %(team)s
-  AND d.down_since < %(since)s::timestamptz + (q.i + 1) * %(width)s
-  AND coalesce(d.resolved_at, 'infinity') > %(since)s::timestamptz + q.i * %(width)s
+  AND d.down_since < %(since)s::timestamptz + (q.i + 1) * interval '15 minutes'
+  AND coalesce(d.resolved_at, 'infinity')
+    > %(since)s::timestamptz + q.i * interval '15 minutes'
 WHERE d.resolved_at IS NULL OR d.resolved_at > %(since)s
 GROUP BY q.i
 """
@@ -55,7 +56,7 @@ def read_day(*, team_id: UUID, first_monitor_at: datetime | None, now: datetime)
         return Day((), "No monitor yet.")
     with connection.cursor() as cursor:
         cursor.execute(
-            _DAY_SQL, {"team": team_id, "since": since, "width": BUCKET, "buckets": BUCKETS}
+            _DAY_SQL, {"team": team_id, "since": since, "buckets": BUCKETS}
         )
         down = dict(cursor.fetchall())
     most = max(down.values(), default=0)

@@ -10,7 +10,7 @@ from accounts.console.pages import is_htmx, render_page, team_page
 from accounts.teams import owner_addresses
 from incidents.console.day import read_day
 from incidents.models import Incident, IncidentState
-from monitors.console.listing import count_states, late_ids
+from monitors.console.listing import count_states, late_monitors
 from monitors.models import Monitor
 from monitors.queries import database_now
 
@@ -22,7 +22,7 @@ def show_home(request: HttpRequest, access: Access) -> HttpResponse:
     """Show a team's state at a glance."""
     now = database_now()
     unresolved = Incident.objects.exclude(state=IncidentState.RESOLVED)
-    counts = count_states(late=late_ids(now=now))
+    counts = count_states(late=late_monitors(now=now))
     first = Monitor.objects.aggregate(at=Min("created_at"))["at"]
     context = {
         "incidents": unresolved.order_by("-state", "-down_since")[:SHOWN_OPEN],

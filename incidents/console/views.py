@@ -45,7 +45,9 @@ def list_incidents(request: HttpRequest, access: Access) -> HttpResponse:
     if search:
         found = found.filter(Q(monitor_name__icontains=search) | Q(summary__icontains=search))
     # What is over comes last; before it what is open, then what is acknowledged; newest first.
-    found = found.annotate(is_over=Q(state=IncidentState.RESOLVED)).order_by("is_over", "-state", "-id")
+    found = found.annotate(is_over=Q(state=IncidentState.RESOLVED)).order_by(
+        "is_over", "-state", "-id"
+    )
     page = Paginator(found, PAGE_ROWS).get_page(request.GET.get("page"))
     template = "incidents/_list.html" if is_htmx(request) else "incidents/list.html"
     return render_page(

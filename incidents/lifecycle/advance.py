@@ -21,7 +21,8 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Team
 from incidents.lifecycle import wording
-from incidents.lifecycle.resolving import resolve_in_memory
+from incidents.lifecycle.resolving import cancel_deliveries, end_incidents, resolve_in_memory
+from incidents.lifecycle.rows import insert_rows
 from incidents.models import (
     Channel,
     Delivery,
@@ -30,7 +31,12 @@ from incidents.models import (
     Notification,
     TimelineEvent,
 )
-from incidents.notifications.compose import Contact, contacts_of, queue_notices
+from incidents.notifications.compose import (
+    Contact,
+    contacts_of,
+    owner_addresses_by_team,
+    queue_notices,
+)
 from incidents.notifications.payload import incident_payload
 from incidents.routing import Rule, Subject, load_rules, route
 
@@ -63,12 +69,15 @@ class Work:
     channels: dict[UUID, Channel]
     open: dict[UUID, Incident]
     previous: dict[UUID, UUID]
+    owners: dict[UUID, list[str]]
+    sent: dict[UUID, list[Delivery]]  # by incident: what was queued for it before now
     contacts_cache: dict[Any, tuple[list[Contact], list[str]]] = field(default_factory=dict)
     created: list[Incident] = field(default_factory=list)
     changed: dict[UUID, Incident] = field(default_factory=dict)
     events: list[TimelineEvent] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
+    cancelled: dict[UUID, datetime] = field(default_factory=dict)
 
     def note(self, incident: Incident, at: datetime, kind: str, text: str) -> None:
         """Add a line to an incident's timeline."""
@@ -113,6 +122,7 @@ def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
     )
     previous = dict(cursor.fetchall())
     unresolved = Incident.objects.select_for_update().filter(monitor_id__in=monitor_ids)
+    still_open = {i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)}
     rules = load_rules(team_ids)
     used = {c for team_rules in rules.values() for rule in team_rules for c in rule.channels}
     for row in rows:
@@ -123,9 +133,29 @@ def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
         teams={team.pk: team for team in Team.objects.filter(pk__in=team_ids)},
         rules=rules,
         channels=Channel.objects.in_bulk(used),
-        open={i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)},
+        open=still_open,
         previous=previous,
+        owners=owner_addresses_by_team(team_ids),
+        sent=_read_sent(rows, still_open),
     )
+
+
+def _read_sent(
+    rows: list[dict[str, Any]], still_open: dict[UUID, Incident]
+) -> dict[UUID, list[Delivery]]:
+    """Return and lock the deliveries of the incidents that may end in this batch, by incident.
+
+    The lock holds off the senders: what is found waiting here can be cancelled.
+    """
+    ending = {row["monitor_id"] for row in rows if row["to_state"] != "down"}
+    incidents = [still_open[monitor_id].pk for monitor_id in ending & still_open.keys()]
+    sent: dict[UUID, list[Delivery]] = {}
+    if incidents:
+        found = Delivery.objects.filter(incident_id__in=incidents).defer("payload", "attempts")
+        for delivery in found.order_by("id").select_for_update():
+            assert delivery.incident_id is not None
+            sent.setdefault(delivery.incident_id, []).append(delivery)
+    return sent
 
 
 def _handle(work: Work, row: dict[str, Any]) -> None:
@@ -185,6 +215,7 @@ def _open(work: Work, row: dict[str, Any]) -> None:
     )
     work.notifications += notices[0]
     work.deliveries += notices[1]
+    work.sent[incident.pk] = notices[1]
 
 
 def _contacts(
@@ -202,19 +233,22 @@ def _contacts(
     key = (incident.team_id, tuple(found.rules), tuple(found.channels), found.owners)
     if key not in work.contacts_cache:
         work.contacts_cache[key] = contacts_of(
-            found, team=work.teams[incident.team_id], channels=work.channels
+            found,
+            team=work.teams[incident.team_id],
+            channels=work.channels,
+            owners=work.owners.get(incident.team_id, []),
         )
     return work.contacts_cache[key]
 
 
 def _write(work: Work) -> None:
-    Incident.objects.bulk_create(work.created)
     created = {incident.pk for incident in work.created}
-    changed = [incident for pk, incident in work.changed.items() if pk not in created]
-    Incident.objects.bulk_update(changed, ["state", "resolved_at", "resolved_reason"])
-    TimelineEvent.objects.bulk_create(work.events)
-    Delivery.objects.bulk_create(work.deliveries)
-    Notification.objects.bulk_create(work.notifications)
+    insert_rows(work.created)
+    end_incidents(incident for pk, incident in work.changed.items() if pk not in created)
+    cancel_deliveries(work.cancelled)
+    insert_rows(work.events)
+    insert_rows(work.deliveries)
+    insert_rows(work.notifications)
 
 
 def advance(*, most_batches: int = 200) -> tuple[int, int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import msgspec
+from django.db import connection
 
 from accounts.models import Team
 from incidents.models import Delivery, DeliveryState, Incident, IncidentState, Notification
@@ -37,31 +40,61 @@ def resolve_in_memory(
     incident.resolved_reason = reason
     work.changed[incident.pk] = incident
     work.note(incident, at, "resolved", REASON_TEXT[reason])
-    own = [d for d in work.deliveries if d.incident_id == incident.pk]
-    if own:
-        opened = own
-        if reason != "recovered":
-            _cancel_in_memory(opened)
-    else:
-        opened = list(Delivery.objects.filter(incident=incident, event="incident.opened"))
-        cancel_unsent(incident.pk, untried_too=reason != "recovered", at=at)
-        opened = list(Delivery.objects.filter(pk__in=[d.pk for d in opened]))
+    told = work.sent.get(incident.pk, [])
+    for delivery in told:
+        waits = delivery.state == DeliveryState.PENDING
+        if waits and (reason != "recovered" or delivery.attempt_count > 0):
+            delivery.state = DeliveryState.CANCELLED
+            delivery.finished_at = at
+            work.cancelled[delivery.pk] = at
     if reason == "deleted":
         return
     notifications, deliveries = recovery_notices(
         incident=incident,
         team=work.teams[incident.team_id],
         monitor=monitor,
-        opened=opened,
+        opened=told,
         at=work.now,
     )
     work.notifications += notifications
     work.deliveries += deliveries
 
 
-def _cancel_in_memory(deliveries: Iterable[Delivery]) -> None:
-    for delivery in deliveries:
-        delivery.state = DeliveryState.CANCELLED
+# name: end_incidents
+# Write how a batch of incidents ended.
+_END = """
+UPDATE incidents_incident i
+SET state = 'resolved', resolved_at = r.at, resolved_reason = r.reason
+FROM json_to_recordset(%s::json) AS r(id uuid, at timestamptz, reason text)
+WHERE i.id = r.id
+"""
+
+# name: cancel_deliveries
+# Cancel a batch of messages that wait, under a lock that was taken when they were read.
+_CANCEL = """
+UPDATE incidents_delivery d SET state = 'cancelled', finished_at = r.at
+FROM json_to_recordset(%s::json) AS r(id uuid, at timestamptz)
+WHERE d.id = r.id AND d.state = 'pending'
+"""
+
+
+def end_incidents(incidents: Iterable[Incident]) -> None:
+    """Write the end of incidents that `resolve_in_memory` has resolved."""
+    _execute(
+        _END,
+        [{"id": i.pk, "at": i.resolved_at, "reason": i.resolved_reason} for i in incidents],
+    )
+
+
+def cancel_deliveries(cancelled: Mapping[UUID, datetime]) -> None:
+    """Cancel stored messages, given by id with the time; those not stored yet are left out."""
+    _execute(_CANCEL, [{"id": pk, "at": at} for pk, at in cancelled.items()])
+
+
+def _execute(statement: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [msgspec.json.encode(rows).decode()])
 
 
 def cancel_unsent(incident_id: UUID, *, untried_too: bool, at: datetime) -> int:

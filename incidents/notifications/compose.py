@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
 from django_scopes import scopes_disabled
 
-from accounts.models import Team
+from accounts.models import Membership, Role, Team
 from accounts.teams import owner_addresses
 from incidents.models import Channel, Delivery, Incident, Notification
 from incidents.routing import Route
@@ -41,9 +42,16 @@ def channel_contact(channel: Channel, rule: str) -> Contact:
 
 
 def contacts_of(
-    route: Route, *, team: Team, channels: Mapping[UUID, Channel]
+    route: Route,
+    *,
+    team: Team,
+    channels: Mapping[UUID, Channel],
+    owners: Sequence[str] | None = None,
 ) -> tuple[list[Contact], list[str]]:
-    """Return whom a route reaches, and what the timeline must say of whom it does not."""
+    """Return whom a route reaches, and what the timeline must say of whom it does not.
+
+    `owners` are the addresses of the team's owners, where the caller has read them already.
+    """
     contacts, remarks = [], []
     rule = ", ".join(route.rules)
     for channel_id in route.channels:
@@ -57,11 +65,27 @@ def contacts_of(
     if route.owners or not contacts:
         contacts += [
             email_contact(address, f"You own the team {team.slug}.")
-            for address in owner_addresses(team)
+            for address in (owner_addresses(team) if owners is None else owners)
         ]
     if not contacts:
         remarks.append("Nobody could be told: the team has no owner and no channel.")
     return contacts, remarks
+
+
+def owner_addresses_by_team(team_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """Return for many teams at once what `accounts.teams.owner_addresses` says of each."""
+    wanted = list(team_ids)
+    members = Membership.objects.filter(team__in=wanted, role=Role.OWNER, user__is_active=True)
+    emails: dict[UUID, list[str]] = {team_id: [] for team_id in wanted}
+    for team_id, email in members.order_by("created_at").values_list("team_id", "user__email"):
+        emails[team_id].append(email)
+    everyone = [email for listed in emails.values() for email in listed]
+    found = EmailAddress.objects.filter(email__in=everyone, verified=True)
+    verified = {email.lower() for email in found.values_list("email", flat=True)}
+    return {
+        team_id: [email for email in listed if email.lower() in verified] or listed
+        for team_id, listed in emails.items()
+    }
 
 
 def queue_notices(

@@ -139,6 +139,7 @@ class SlugPushView(PushView):
     @extend_schema(
         operation_id="push_by_slug",
         tags=["push"],
+        auth=[{}, {"bearer": []}],  # type: ignore[list-item]  # an empty entry: also without
         request=PushSerializer,
         responses={201: PushAnswerSerializer},
         parameters=[RECEIPT_PARAMETER],
@@ -161,6 +162,7 @@ class NamePushView(PushView):
     @extend_schema(
         operation_id="push_by_name",
         tags=["push"],
+        auth=[{"bearer": []}],  # type: ignore[list-item]
         request=PushSerializer,
         responses={201: PushAnswerSerializer},
         parameters=[RECEIPT_PARAMETER],
@@ -187,6 +189,12 @@ class PingView(PushView):
 
     status = "pass"
 
+    @extend_schema(
+        tags=["push"],
+        auth=[{}, {"bearer": []}],  # type: ignore[list-item]  # an empty entry: also without
+        request={"text/plain": str},
+        responses={201: PushAnswerSerializer},
+    )
     def get(self, request: Request, slug: str) -> Response:
         """Store a result of the monitor with this slug; a text body becomes the message."""
         body = _read_body(request)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from rest_framework.exceptions import ValidationError as RefusedName
 
 from accounts.console.forms import DurationField
 from accounts.durations import say_duration
 from accounts.models import validate_slug
+from monitors.api.fields import check_monitor_name
+from monitors.ingest.fields import MOST_LABEL_KEY, MOST_LABEL_VALUE, MOST_LABELS
 from monitors.models import DAY_SECONDS, Monitor, Severity
-from monitors.schedule import InvalidSchedule, parse_cron
+from monitors.schedule import CRON_GRACE_LEAST_SECONDS, InvalidSchedule, parse_cron
 
-RESERVED_NAMES = frozenset({"results"})
-MOST_LABELS, MOST_KEY, MOST_VALUE = 32, 63, 255
 SILENT_MOST = 400 * DAY_SECONDS
 GRACE_MOST = 30 * DAY_SECONDS
 # What a lost token may cost: how long the old credential goes on working after a rotation.
@@ -26,7 +26,6 @@ OVERLAPS = [
     (86_400, "after 1 day"),
     (604_800, "after 7 days"),
 ]
-_UNFIT = re.compile(r"[/\x00-\x1f\x7f]")
 
 
 def suggest_silent_after(interval: int) -> int:
@@ -144,10 +143,12 @@ class MonitorForm(forms.Form):
     def clean_name(self) -> str:
         """Refuse what a push URL could not carry."""
         name: str = self.cleaned_data["name"]
-        if name in RESERVED_NAMES:
-            raise ValidationError(f"“{name}” is a reserved word. Choose another name.")
-        if _UNFIT.search(name):
-            raise ValidationError("Leave out slashes and control characters.")
+        try:
+            check_monitor_name(name)
+        except RefusedName:
+            raise ValidationError(
+                "Choose another name: without slashes and control characters, and not “results”."
+            ) from None
         return name
 
     def clean_labels(self) -> dict[str, str]:
@@ -160,10 +161,10 @@ class MonitorForm(forms.Form):
             key, value = key.strip(), value.strip()
             if not found or not key:
                 raise ValidationError(f"Write “{line.strip()[:80]}” as key=value.")
-            if len(key) > MOST_KEY or len(value) > MOST_VALUE:
+            if len(key) > MOST_LABEL_KEY or len(value) > MOST_LABEL_VALUE:
                 raise ValidationError(
-                    f"“{key[:80]}” is too long: {MOST_KEY} characters for a key, "
-                    f"{MOST_VALUE} for a value."
+                    f"“{key[:80]}” is too long: {MOST_LABEL_KEY} characters for a key, "
+                    f"{MOST_LABEL_VALUE} for a value."
                 )
             labels[key] = value
         if len(labels) > MOST_LABELS:
@@ -195,6 +196,8 @@ class MonitorForm(forms.Form):
             )
         if data.get("grace") is None and "grace" not in self.errors:
             data["grace"] = 0
+        if data.get("cron") and 0 < data.get("grace", 0) < CRON_GRACE_LEAST_SECONDS:
+            self.add_error("grace", "With a schedule the grace is at least 1 min.")
         return data
 
     def values(self) -> dict[str, Any]:
@@ -208,9 +211,7 @@ class MonitorForm(forms.Form):
 
 def initial_of(monitor: Monitor) -> dict[str, Any]:
     """Return a monitor's settings as the form shows them."""
-    plain = {
-        name: getattr(monitor, name) for name in MonitorForm.base_fields if name != "labels"
-    }
+    plain = {name: getattr(monitor, name) for name in MonitorForm.base_fields if name != "labels"}
     lines = [f"{key}={value}" for key, value in sorted(monitor.labels.items())]
     return {**plain, "namespace": monitor.namespace.name, "labels": "\n".join(lines)}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -77,7 +78,7 @@ def read_buckets(*, team_id: UUID, monitor_id: UUID, until: datetime, seconds: i
     """Return the buckets of the last `seconds` that hold a latency."""
     width = seconds / BUCKETS
     since = until - timedelta(seconds=seconds)
-    values = {
+    values: dict[str, Any] = {
         "team": team_id,
         "monitor": monitor_id,
         "since": since,

@@ -1,32 +1,16 @@
-"""Which monitors a list shows, and how many stand in each state. Call inside a team's scope.
-
-`late` is worked out when read, so the database alone cannot filter by it: the few monitors that
-may be late are judged first, and states are the stored ones with these taken out.
-"""
+"""Which monitors a list shows, and how many stand in each state. Call inside a team's scope."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from django.db.models import (
-    Case,
-    Count,
-    DateTimeField,
-    DurationField,
-    ExpressionWrapper,
-    F,
-    IntegerField,
-    Q,
-    QuerySet,
-    Value,
-    When,
-)
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, When
 
+from monitors.lateness import filter_late
 from monitors.models import Heartbeat, Monitor
-from monitors.queries import standings, with_standing
+from monitors.queries import with_standing
 from monitors.state import LATE, State
 
 # Worst first: how a list is read at 3 a.m.
@@ -57,53 +41,36 @@ class Filters:
         return bool(self.search or self.state or self.label)
 
 
-def late_ids(*, now: datetime) -> list[UUID]:
+def late_monitors(*, now: datetime) -> QuerySet[Monitor]:
     """Return the team's monitors that are late."""
-    silent_for = ExpressionWrapper(
-        F("silent_after") * Value(timedelta(seconds=1)), output_field=DurationField()
-    )
-    late_at = ExpressionWrapper(
-        F("heartbeat__clock_from") + silent_for, output_field=DateTimeField()
-    )
-    may_be_late = (
-        Monitor.objects.select_related("heartbeat")
-        .annotate(late_at=late_at)
-        .filter(heartbeat__state=State.UP.value)
-        .filter(~Q(cron="") | Q(grace__gt=0, late_at__lte=now))
-    )
-    found = standings(may_be_late, now=now)
-    return [pk for pk, standing in found.items() if standing.state == LATE]
+    return filter_late(Monitor.objects.all(), now=now, late=True)
 
 
-def count_states(*, late: list[UUID]) -> dict[str, int]:
+def count_states(*, late: QuerySet[Monitor]) -> dict[str, int]:
     """Return how many monitors stand in each state, worst first."""
-    stored = dict(Heartbeat.objects.order_by().values_list("state").annotate(Count("monitor_id")))
-    stored[State.UP.value] = stored.get(State.UP.value, 0) - len(late)
-    stored[LATE] = len(late)
-    return {state: max(0, stored.get(state, 0)) for state in STATES}
+    found = dict(Heartbeat.objects.order_by().values_list("state").annotate(Count("monitor_id")))
+    found[LATE] = late.count()
+    found[State.UP.value] = found.get(State.UP.value, 0) - found[LATE]
+    return {state: max(0, found.get(state, 0)) for state in STATES}
 
 
-def find_monitors(filters: Filters, *, late: list[UUID]) -> QuerySet[Monitor]:
+def find_monitors(filters: Filters, *, late: QuerySet[Monitor]) -> QuerySet[Monitor]:
     """Return the monitors that the filters let through, worst first, then by name."""
-    worst_first = Case(
-        *[When(heartbeat__state=state, then=rank) for rank, state in enumerate(STATES)],
-        default=len(STATES),
-        output_field=IntegerField(),
+    is_late = Q(pk__in=late.values("pk"))
+    ranks = [When(heartbeat__state=state, then=rank) for rank, state in enumerate(STATES)]
+    late_rank = When(is_late, then=STATES.index(LATE))
+    found = with_standing(Monitor.objects.all()).alias(
+        rank=Case(late_rank, *ranks, output_field=IntegerField())
     )
-    if late:
-        worst_first = Case(
-            When(pk__in=late, then=1),
-            default=worst_first,
-            output_field=IntegerField(),
-        )
-    found = with_standing(Monitor.objects.all()).annotate(rank=worst_first)
     if filters.state == LATE:
-        found = found.filter(pk__in=late)
+        found = found.filter(is_late)
     elif filters.state:
-        found = found.filter(heartbeat__state=filters.state).exclude(pk__in=late)
+        found = found.filter(heartbeat__state=filters.state).exclude(is_late)
     if filters.search:
         found = found.filter(
-            Q(name__icontains=filters.search) | Q(namespace__name__icontains=filters.search)
+            Q(name__icontains=filters.search)
+            | Q(namespace__name__icontains=filters.search)
+            | Q(description__icontains=filters.search)
         )
     if filters.label:
         key, _, value = filters.label.partition(":")

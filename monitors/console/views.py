@@ -16,7 +16,7 @@ from accounts.console.pages import is_htmx, render_page, team_page
 from accounts.models import Scope
 from accounts.teams import NameTaken
 from monitors.console.forms import MonitorForm, RotateForm
-from monitors.console.listing import Filters, count_states, find_monitors, late_ids
+from monitors.console.listing import Filters, count_states, find_monitors, late_monitors
 from monitors.console.snippets import write_snippets
 from monitors.models import Monitor
 from monitors.queries import database_now, push_url, standings, with_standing
@@ -52,7 +52,7 @@ def setup_context(monitor: Monitor, *, token: str | None) -> dict[str, Any]:
 def list_monitors(request: HttpRequest, access: Access) -> HttpResponse:
     """Show the team's monitors, worst first, by what the address asks for."""
     filters, now = Filters.of(request.GET), database_now()
-    late = late_ids(now=now)
+    late = late_monitors(now=now)
     counts = count_states(late=late)
     page = Paginator(find_monitors(filters, late=late), PAGE_ROWS).get_page(request.GET.get("page"))
     found = standings(page.object_list, now=now)

@@ -8,7 +8,7 @@ view that is the contract. A table of cases is driven through both ways and comp
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,7 +19,7 @@ from monitors.ingest.recorder import Recorder
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 PREFIX = "/api/push/"
 SUFFIX = "/results"

@@ -59,7 +59,7 @@ def state_badge(state: str, cause: str | None = None) -> SafeString:
 @register.filter
 def latency(milliseconds: float | None) -> str:
     """Return a latency with its unit; a dash where none was sent."""
-    return "–" if milliseconds is None else say_latency(milliseconds)  # noqa: RUF001
+    return "–" if milliseconds is None else say_latency(milliseconds)
 
 
 @register.filter

@@ -1,6 +1,6 @@
 """Take a picture of every page, wide and narrow, light and dark, of a running installation.
 
-    python -m tests.browser.screenshots http://127.0.0.1:8000 --email E --password P --out DIR
+python -m tests.browser.screenshots http://127.0.0.1:8000 --email E --password P --out DIR
 """
 
 from __future__ import annotations

@@ -1,0 +1,73 @@
+"""Django behind ASGI, each request in one thread from its first middleware to its last.
+
+Django's own ASGI handler awaits every synchronous middleware in a thread of its own, some twenty
+hops a request. All our middleware and views are synchronous, so the whole chain runs in one hop, in
+one of a fixed number of threads; each of them gives its database connection back afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.http import FileResponse
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class ThreadedHandler(ASGIHandler):
+    """Serve HTTP scopes with synchronous Django in `threads` threads."""
+
+    def __init__(self, *, threads: int) -> None:
+        super().__init__()
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="django")
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Build the chain for synchronous calls, whatever the caller asks for."""
+        super().load_middleware(is_async=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        """Answer one request."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        try:
+            set_script_prefix(get_script_prefix(scope))
+            request, refusal = self.create_request(scope, body)
+            response: HttpResponseBase
+            if request is None:
+                assert refusal is not None
+                response = refusal
+            else:
+                response = await self._in_thread(self._respond, scope, request)
+            await self.send_response(response, send)
+            if response.streaming:
+                await self._in_thread(response.close)
+        finally:
+            body.close()
+
+    def _respond(self, scope: Scope, request: ASGIRequest) -> HttpResponseBase:
+        signals.request_started.send(sender=self.__class__, scope=scope)
+        response = self.get_response(request)
+        response._handler_class = self.__class__  # type: ignore[attr-defined]
+        if isinstance(response, FileResponse):
+            response.block_size = self.chunk_size
+        if not response.streaming:
+            response.close()  # ends the request's use of its connection, in the thread that has it
+        return response
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, context.run, function, *arguments)

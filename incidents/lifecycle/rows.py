@@ -1,0 +1,48 @@
+"""Writing many rows at once: a mass outage is thousands of incidents within a second.
+
+Django's bulk_create takes about 0.2 ms a row, most of it in Python. Here a whole batch travels as
+one JSON parameter, as on the push path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from django.db import connection, models
+
+_encode = msgspec.json.Encoder().encode
+
+# name: insert_rows
+# Insert a batch that arrives as one JSON array.
+_INSERT = """
+INSERT INTO {table} ({columns})
+SELECT {columns} FROM json_to_recordset(%s::json) AS r({typed})
+"""
+
+
+def insert_rows(rows: Sequence[models.Model]) -> None:
+    """Insert unsaved rows of one model. Their keys are not read back, and no signal is sent."""
+    if not rows:
+        return
+    statement, columns = _statement_for(type(rows[0]))
+    values = [{column: getattr(row, name) for column, name in columns} for row in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_encode(values).decode()])
+
+
+@lru_cache(maxsize=16)
+def _statement_for(model: type[models.Model]) -> tuple[str, list[tuple[str, str]]]:
+    """Return the INSERT of a model, and which attribute goes into which column."""
+    quote = connection.ops.quote_name
+    fields: list[Any] = [
+        field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)
+    ]
+    statement = _INSERT.format(
+        table=quote(model._meta.db_table),
+        columns=", ".join(quote(field.column) for field in fields),
+        typed=", ".join(f"{quote(field.column)} {field.db_type(connection)}" for field in fields),
+    )
+    return statement, [(field.column, field.attname) for field in fields]

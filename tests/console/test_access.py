@@ -1,0 +1,132 @@
+"""Every route of the console against everybody who might knock."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from django.urls import URLPattern, reverse
+
+from accounts.keys import create_api_key
+from accounts.models import ApiKey, Scope
+from config import urls_console
+from incidents.models import Incident
+from tests.console.personas import make_incident, make_monitor
+
+OPEN = {"start", "team-new", None}  # no team's: visitors, and making a team
+ACTIONS = {
+    "key-revoke",
+    "monitor-pause",
+    "monitor-resume",
+    "monitor-rotate-slug",
+    "monitor-rotate-token",
+    "incident-acknowledge",
+    "incident-resolve",
+    "incident-note",
+}
+CHANGES = ACTIONS | {"monitor-new", "monitor-edit", "monitor-delete", "keys", "channel-new"}
+ROUTES = sorted({p.name for p in urls_console.urlpatterns if isinstance(p, URLPattern)} - OPEN)
+
+
+def addresses(people, pk):
+    for pattern in urls_console.urlpatterns:
+        if pattern.name in OPEN:
+            continue
+        kwargs = {"team": people.team.slug}
+        if "pk" in pattern.pattern.converters:
+            kwargs["pk"] = pk(pattern.name)
+        yield pattern.name, reverse(f"console:{pattern.name}", kwargs=kwargs)
+
+
+@pytest.fixture
+def things(people):
+    monitor = make_monitor(people.team, name="watched")
+    incident = make_incident(monitor)
+    key, _ = create_api_key(team=people.team, name="ci", scope=Scope.READ)
+
+    def pk(route):
+        kind = route.partition("-")[0]
+        return {"monitor": monitor.pk, "incident": incident.pk, "key": key.pk}.get(kind, uuid4())
+
+    return pk
+
+
+def test_visitors_are_sent_to_log_in(people, things, browse):
+    client = browse(None)
+    for name, address in addresses(people, things):
+        for method in (client.get, client.post):
+            answer = method(address)
+            if answer.status_code == 405:
+                continue
+            assert answer.status_code == 302, name
+            if name != "settings":  # leads on to members, which asks
+                assert answer["Location"].startswith("/accounts/login/?next=/t/acme/"), name
+
+
+def test_strangers_find_nothing(people, things, browse):
+    client = browse(people.stranger)
+    for name, address in addresses(people, things):
+        answer = client.get(address, follow=True)
+        if answer.status_code != 405:
+            assert answer.status_code == 404, name
+        assert client.post(address, follow=True).status_code == 404, name
+
+
+def test_a_foreign_id_is_as_missing_as_any(people, things, browse):
+    client = browse(people.stranger)
+    for name in ROUTES:
+        try:
+            mine = reverse(f"console:{name}", kwargs={"team": "elsewhere", "pk": things(name)})
+            none = reverse(f"console:{name}", kwargs={"team": "elsewhere", "pk": uuid4()})
+        except Exception:
+            continue  # a route without an id
+        for method in (client.get, client.post):
+            foreign, missing = method(mine), method(none)
+            assert foreign.status_code == missing.status_code, name
+            assert foreign.status_code in {404, 405}, name
+
+
+def test_viewers_look_and_change_nothing(people, things, browse):
+    client = browse(people.viewer)
+    for name, address in addresses(people, things):
+        if name in CHANGES:
+            assert client.post(address).status_code == 403, name
+        if name not in ACTIONS:
+            wanted = 403 if name in CHANGES else 200
+            assert client.get(address, follow=True).status_code == wanted, name
+
+
+def test_viewers_see_no_button(people, things, browse):
+    client = browse(people.viewer)
+    for route in ("home", "monitors", "incidents", "monitor", "incident"):
+        address = dict(addresses(people, things))[route]
+        page = client.get(address).content.decode()
+        main = page[page.index("<main") :]
+        assert 'method="post"' not in main, route
+        assert "monitors/new" not in main, route
+
+
+def test_members_cannot_touch_keys(people, things, browse):
+    client = browse(people.member)
+    assert client.get("/t/acme/settings/keys").status_code == 403
+    assert client.post(f"/t/acme/settings/keys/{things('key')}/revoke").status_code == 403
+
+
+@pytest.mark.parametrize("name", sorted(ACTIONS))
+def test_a_get_changes_nothing(people, things, browse, name):
+    address = dict(addresses(people, things))[name]
+    assert browse(people.owner).get(address).status_code == 405
+    from django_scopes import scopes_disabled
+
+    with scopes_disabled():
+        assert Incident.objects.get().state == "open"
+        assert ApiKey.objects.get().revoked_at is None
+
+
+def test_an_expired_session_reloads_the_page_instead_of_swapping_the_login_into_it(
+    people, things, browse
+):
+    answer = browse(None).get("/t/acme/", headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert answer["HX-Refresh"] == "true"
+    assert answer.content == b""

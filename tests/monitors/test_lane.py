@@ -1,0 +1,182 @@
+"""The lane and Django answer the same push the same way, down to the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from monitors.models import Monitor, PushResult
+from tests.monitors.push_cases import BAD, CASES, JSON, Case
+from tests.monitors.pushing import (
+    Reply,
+    ask,
+    heartbeat,
+    make_monitors,
+    results,
+    running_application,
+    slug_of,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def _drive(slugs: list[str], cases: list[Case]) -> list[Reply]:
+    async with running_application() as app:
+        replies = []
+        for slug, case in zip(slugs, cases, strict=True):
+            reply = await ask(
+                app,
+                case.method,
+                f"/api/push/{slug}{case.suffix}",
+                case.body,
+                headers=case.headers,
+                query=case.query,
+                chunks=case.chunks,
+            )
+            replies.append(reply)
+        return replies
+
+
+def drive(monitors: list[Monitor], cases: list[Case], *, lane: bool) -> list[Reply]:
+    """Send each case to its own monitor through the application, with the lane on or off."""
+    slugs = [slug_of(monitor) for monitor in monitors]
+    with override_settings(PUSH_LANE=lane):
+        return asyncio.run(_drive(slugs, cases))
+
+
+def seen(reply: Reply) -> tuple[int, str, Any]:
+    """Return what must not depend on the way: status, type, and the body without id and times."""
+    body = reply.json
+    if reply.status == 201:
+        assert set(body) == {"id", "monitor", "status", "state", "received_at", "due_at", "ok"}
+        body = {name: body[name] for name in ("monitor", "status", "state", "ok")}
+    return reply.status, reply.headers["content-type"].split(";")[0], body
+
+
+def stored(row: PushResult) -> tuple[Any, ...]:
+    return row.status, json.dumps(row.latency_ms), row.message, row.labels
+
+
+def standing(monitor: Monitor) -> tuple[Any, ...]:
+    found = heartbeat(monitor)
+    return (
+        found.state,
+        found.cause,
+        found.last_status,
+        found.consecutive_fails,
+        found.consecutive_passes,
+        found.last_push_at is None,
+        found.check_at is None,
+    )
+
+
+def test_both_ways_agree_on_every_case(team):
+    fast = make_monitors(team, len(CASES), prefix="m")
+    slow = make_monitors(team, len(CASES), prefix="s")
+    ways = [drive(fast, CASES, lane=True), drive(slow, CASES, lane=False)]
+    wrong = []
+    for n, case in enumerate(CASES):
+        on, off = (way[n] for way in ways)
+        off = Reply(off.status, off.headers, off.body.replace(b'"s-%d"' % n, b'"m-%d"' % n))
+        if on.status != case.status or seen(on) != seen(off):
+            wrong.append((case.name, case.status, seen(on), seen(off)))
+        rows = [[stored(row) for row in results(way[n])] for way in (fast, slow)]
+        if rows[0] != rows[1] or len(rows[0]) != (case.status == 201):
+            wrong.append((case.name, "rows", *rows))
+        if standing(fast[n]) != standing(slow[n]):
+            wrong.append((case.name, "standing", standing(fast[n]), standing(slow[n])))
+        if case.status >= 400 and "problem+json" not in on.headers["content-type"]:
+            wrong.append((case.name, "type", on.headers["content-type"]))
+    assert not wrong, "\n".join(str(line)[:400] for line in wrong)
+
+
+def test_a_refused_push_changes_nothing(team):
+    monitors = make_monitors(team, len(BAD))
+    untouched = standing(monitors[0])
+    drive(monitors, BAD, lane=True)
+    assert {standing(monitor) for monitor in monitors} == {untouched}
+    assert PushResult.objects.count() == 0
+
+
+def test_the_lane_takes_the_plain_pushes_itself(team):
+    plain = ["pass", "fail", "up", "down", "charset", "all fields", "all null", "32 labels"]
+    cases = [case for case in CASES if case.name in plain]
+    assert len(cases) == len(plain)
+    monitors = make_monitors(team, len(cases))
+    assert all(reply.by_lane for reply in drive(monitors, cases, lane=True))
+    assert not any(reply.by_lane for reply in drive(monitors, cases, lane=False))
+
+
+def test_what_is_stored_is_what_was_sent(team):
+    names = ["numbers keep their text", "scalars as labels", "message of 10,001", "a form"]
+    cases = [case for case in CASES if case.name in names]
+    monitors = make_monitors(team, len(cases))
+    drive(monitors, cases, lane=True)
+    by_name = {c.name: results(m)[0] for c, m in zip(cases, monitors, strict=True)}
+    assert by_name["numbers keep their text"].labels == {
+        "a": "1.0",
+        "b": "1e5",
+        "c": "-0",
+        "d": "1E+05",
+    }
+    assert by_name["scalars as labels"].labels == {
+        "a": "true",
+        "b": "false",
+        "c": "null",
+        "d": "x",
+    }
+    long = by_name["message of 10,001"].message
+    assert len(long) == 10_000
+    assert long.endswith("… [cut]")
+    form = by_name["a form"]
+    assert (form.status, form.message, form.latency_ms) == ("fail", "déjà vu", 12.0)
+
+
+def test_a_monitor_that_wants_its_token_is_not_open_to_the_lane(team):
+    monitors = make_monitors(team, 1, require_token=True)
+    replies = drive(monitors, [Case("pass", 401, b'{"status":"pass"}')], lane=True)
+    assert replies[0].status == 401
+    assert results(monitors[0]) == []
+
+
+def test_pushes_answer_while_the_body_is_still_coming(team):
+    """A body that never ends holds its own connection and nothing else."""
+    monitors = make_monitors(team, 2)
+    slugs = [slug_of(monitor) for monitor in monitors]
+
+    async def scenario() -> Reply:
+        async with running_application() as app:
+            never = asyncio.Event()
+            parts = [{"type": "http.request", "body": b'{"sta', "more_body": True}]
+
+            async def receive() -> Any:
+                if parts:
+                    return parts.pop()
+                await never.wait()
+                return {"type": "http.disconnect"}
+
+            async def send(event: Any) -> None:
+                raise AssertionError(event)
+
+            path = f"/api/push/{slugs[0]}/results"
+            scope = {
+                "type": "http",
+                "method": "POST",
+                "path": path,
+                "query_string": b"",
+                "headers": [*JSON, (b"content-length", b"17")],
+            }
+            slow = asyncio.create_task(app(scope, receive, send))
+            await asyncio.sleep(0)
+            reply = await ask(app, "POST", f"/api/push/{slugs[1]}/results", b'{"status":"pass"}')
+            assert not slow.done()
+            never.set()  # the client hangs up: nobody is there to be answered
+            await slow
+            return reply
+
+    assert asyncio.run(scenario()).status == 201
+    assert results(monitors[0]) == []
