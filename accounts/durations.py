@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _SECONDS = {
-    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3_600),
     **dict.fromkeys(("d", "day", "days"), 86_400),
     **dict.fromkeys(("w", "week", "weeks"), 604_800),
 }
-_PART = re.compile(r"([0-9]{1,9})\s*([a-z]*)[\s,]*")
+_PART = re.compile(r"([0-9]{1,9})\s*([a-z]+)[\s,]*")
 _MONTH_SECONDS = 30 * 86_400
 
 
@@ -52,6 +52,8 @@ def say_ago(at: datetime, now: datetime) -> str:
 def parse_duration(text: str) -> int:
     """Return the seconds in "90", "90 s", "1 min 30 s" or "2 days". Raises ValueError."""
     rest, total = text.strip().lower(), 0
+    if re.fullmatch("[0-9]{1,9}", rest):
+        return int(rest)
     if not rest:
         raise ValueError("empty")
     while rest:

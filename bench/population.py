@@ -128,7 +128,9 @@ def grow(bed: Bed, population: Population, *, monitors: int) -> Population:
     return Population(monitors)
 
 
-def _make_monitors(connection: psycopg.Connection[tuple[object, ...]], first: int, last: int) -> None:
+def _make_monitors(
+    connection: psycopg.Connection[tuple[object, ...]], first: int, last: int
+) -> None:
     connection.execute(MAKE_MONITORS, {"teams": TEAMS, "first": first, "last": last})
     connection.execute(MAKE_HEARTBEATS)
     connection.execute(MAKE_KEYS)

@@ -34,6 +34,7 @@ class Application:
         self.recorder: Recorder | None = None
         self._slots = asyncio.Semaphore(settings.DJANGO_SLOTS)
         self._queued = 0
+        self._lane_is_on: bool = settings.PUSH_LANE
         self._host = settings.BASE_HOST.encode()
         self._django = ThreadedHandler(threads=settings.DJANGO_SLOTS)
 
@@ -70,7 +71,7 @@ class Application:
             await self._serve_django(scope, receive, send)
 
     async def _serve_push(self, scope: Scope, receive: Receive, send: Send) -> None:
-        slug = fast_slug(scope) if settings.PUSH_LANE else None
+        slug = fast_slug(scope) if self._lane_is_on else None
         outcome, body = await read_body(scope, receive)
         if outcome is BodyOutcome.GONE:
             return

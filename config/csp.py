@@ -19,7 +19,8 @@ POLICY = "; ".join(
 )
 # The interactive API documentation brings inline styles of its own.
 _LOOSER = ("/api/v1/docs",)
-_LOOSE_POLICY = f"{POLICY}; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; worker-src blob:"
+_INLINE = "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; worker-src blob:"
+_LOOSE_POLICY = f"{POLICY}; {_INLINE}"
 
 
 class ContentSecurityPolicy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -15,11 +16,51 @@ TOO_LARGE = (
 )
 
 
-class BoundedHead(HttpToolsProtocol):
-    """Refuses a request line and headers without end, which httptools alone would collect."""
+class CorkedTransport:
+    """A transport that writes what one turn of the loop gives it in one system call.
+
+    uvicorn writes a response's head and its body apart: two system calls and two packets for an
+    answer of 200 bytes, which were two thirds of the kernel's time on the push path.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Keep `data` until the end of this turn."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Write what is kept, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            parts, self._parts = self._parts, []
+            if not self._transport.is_closing():
+                self._transport.write(b"".join(parts))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP with corked writes, and a bound on a request's line and headers.
+
+    httptools alone would collect a head without end.
+    """
 
     _reading_head = True
     _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Cork the connection's writes."""
+        super().connection_made(CorkedTransport(transport))  # type: ignore[arg-type]
 
     def on_message_begin(self) -> None:
         """Begin to count."""
@@ -47,7 +88,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
-        "http": BoundedHead,
+        "http": Protocol,
         "ws": "none",
         "lifespan": "on",
         "interface": "asgi3",

@@ -55,9 +55,7 @@ def read_day(*, team_id: UUID, first_monitor_at: datetime | None, now: datetime)
     if first_monitor_at is None:
         return Day((), "No monitor yet.")
     with connection.cursor() as cursor:
-        cursor.execute(
-            _DAY_SQL, {"team": team_id, "since": since, "buckets": BUCKETS}
-        )
+        cursor.execute(_DAY_SQL, {"team": team_id, "since": since, "buckets": BUCKETS})
         down = dict(cursor.fetchall())
     most = max(down.values(), default=0)
     first = max(0, int((first_monitor_at - since) / BUCKET))

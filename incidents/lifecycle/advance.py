@@ -22,7 +22,7 @@ from django_scopes import scopes_disabled
 from accounts.models import Team
 from incidents.lifecycle import wording
 from incidents.lifecycle.resolving import cancel_deliveries, end_incidents, resolve_in_memory
-from incidents.lifecycle.rows import insert_rows
+from incidents.lifecycle.rows import Row, insert_rows
 from incidents.models import (
     Channel,
     Delivery,
@@ -34,8 +34,9 @@ from incidents.models import (
 from incidents.notifications.compose import (
     Contact,
     contacts_of,
+    notification_row,
     owner_addresses_by_team,
-    queue_notices,
+    queue_deliveries,
 )
 from incidents.notifications.payload import incident_payload
 from incidents.routing import Rule, Subject, load_rules, route
@@ -44,15 +45,19 @@ BATCH_ROWS = 1000
 LOCK_KEY = 7_203_002
 
 # name: claim_transitions
-# The oldest unhandled transitions, with what messages tell of their monitors.
+# The oldest unhandled transitions, with what messages tell of their monitors, and their monitors'
+# latest incidents.
 CLAIM = """
 SELECT t.id, t.team_id, t.monitor_id, t.at, t.from_state, t.to_state, t.cause, t.since, t.detail,
   m.name, n.name AS namespace, m.severity, m.labels, m.runbook_url, m."interval", m.silent_after,
-  m.grace, h.last_push_at
+  m.grace, h.last_push_at, i.id AS previous, i.state <> 'resolved' AS has_open
 FROM monitors_transition t
 LEFT JOIN monitors_monitor m ON m.id = t.monitor_id
 LEFT JOIN accounts_namespace n ON n.id = m.namespace_id
 LEFT JOIN monitors_heartbeat h ON h.monitor_id = t.monitor_id
+LEFT JOIN LATERAL (
+  SELECT id, state FROM incidents_incident WHERE monitor_id = t.monitor_id
+  ORDER BY id DESC LIMIT 1) i ON true
 WHERE t.handled_at IS NULL ORDER BY t.id LIMIT %s
 """
 
@@ -74,17 +79,21 @@ class Work:
     contacts_cache: dict[Any, tuple[list[Contact], list[str]]] = field(default_factory=dict)
     created: list[Incident] = field(default_factory=list)
     changed: dict[UUID, Incident] = field(default_factory=dict)
-    events: list[TimelineEvent] = field(default_factory=list)
-    notifications: list[Notification] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     cancelled: dict[UUID, datetime] = field(default_factory=dict)
 
     def note(self, incident: Incident, at: datetime, kind: str, text: str) -> None:
         """Add a line to an incident's timeline."""
         self.events.append(
-            TimelineEvent(
-                team_id=incident.team_id, incident_id=incident.pk, at=at, kind=kind, text=text
-            )
+            {
+                "team_id": incident.team_id,
+                "incident_id": incident.pk,
+                "at": at,
+                "kind": kind,
+                "actor": "tocsin",
+                "text": text,
+            }
         )
 
 
@@ -112,16 +121,10 @@ def advance_batch(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
 
 def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
     team_ids = {row["team_id"] for row in rows}
-    monitor_ids = list({row["monitor_id"] for row in rows})
     cursor.execute("SELECT clock_timestamp()")
     now = cursor.fetchone()[0]
-    cursor.execute(
-        "SELECT DISTINCT ON (monitor_id) monitor_id, id FROM incidents_incident "
-        "WHERE monitor_id = ANY(%s) ORDER BY monitor_id, id DESC",
-        [monitor_ids],
-    )
-    previous = dict(cursor.fetchall())
-    unresolved = Incident.objects.select_for_update().filter(monitor_id__in=monitor_ids)
+    latest = {row["previous"] for row in rows if row["has_open"]}
+    unresolved = Incident.objects.select_for_update().filter(pk__in=latest)
     still_open = {i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)}
     rules = load_rules(team_ids)
     used = {c for team_rules in rules.values() for rule in team_rules for c in rule.channels}
@@ -134,7 +137,7 @@ def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
         rules=rules,
         channels=Channel.objects.in_bulk(used),
         open=still_open,
-        previous=previous,
+        previous={row["monitor_id"]: row["previous"] for row in rows if row["previous"]},
         owners=owner_addresses_by_team(team_ids),
         sent=_read_sent(rows, still_open),
     )
@@ -201,7 +204,7 @@ def _open(work: Work, row: dict[str, Any]) -> None:
     for remark in remarks:
         work.note(incident, work.now, "skipped", remark)
     team = work.teams[row["team_id"]]
-    notices = queue_notices(
+    told = queue_deliveries(
         incident=incident,
         kind="opened",
         payloads=[
@@ -213,9 +216,8 @@ def _open(work: Work, row: dict[str, Any]) -> None:
         ],
         at=work.now,
     )
-    work.notifications += notices[0]
-    work.deliveries += notices[1]
-    work.sent[incident.pk] = notices[1]
+    work.deliveries += told
+    work.sent[incident.pk] = told
 
 
 def _contacts(
@@ -243,12 +245,12 @@ def _contacts(
 
 def _write(work: Work) -> None:
     created = {incident.pk for incident in work.created}
-    insert_rows(work.created)
+    insert_rows(Incident, work.created)
     end_incidents(incident for pk, incident in work.changed.items() if pk not in created)
     cancel_deliveries(work.cancelled)
-    insert_rows(work.events)
-    insert_rows(work.deliveries)
-    insert_rows(work.notifications)
+    insert_rows(TimelineEvent, work.events)
+    insert_rows(Delivery, work.deliveries)
+    insert_rows(Notification, [notification_row(delivery) for delivery in work.deliveries])
 
 
 def advance(*, most_batches: int = 200) -> tuple[int, int]:

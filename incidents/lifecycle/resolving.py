@@ -12,7 +12,7 @@ from django.db import connection
 
 from accounts.models import Team
 from incidents.models import Delivery, DeliveryState, Incident, IncidentState, Notification
-from incidents.notifications.compose import Contact, queue_notices
+from incidents.notifications.compose import Contact, queue_deliveries, queue_notices
 from incidents.notifications.payload import incident_payload
 
 if TYPE_CHECKING:
@@ -49,15 +49,11 @@ def resolve_in_memory(
             work.cancelled[delivery.pk] = at
     if reason == "deleted":
         return
-    notifications, deliveries = recovery_notices(
-        incident=incident,
-        team=work.teams[incident.team_id],
-        monitor=monitor,
-        opened=told,
-        at=work.now,
+    team = work.teams[incident.team_id]
+    payloads, after = _recovery_payloads(incident, team, monitor, told)
+    work.deliveries += queue_deliveries(
+        incident=incident, kind="resolved", payloads=payloads, at=work.now, after=after
     )
-    work.notifications += notifications
-    work.deliveries += deliveries
 
 
 # name: end_incidents
@@ -117,22 +113,24 @@ def recovery_notices(
     at: datetime,
 ) -> tuple[list[Notification], list[Delivery]]:
     """Return the unsaved rows that tell those who were paged, each after its first message."""
+    payloads, after = _recovery_payloads(incident, team, monitor, opened)
+    return queue_notices(incident=incident, kind="resolved", payloads=payloads, at=at, after=after)
+
+
+def _recovery_payloads(
+    incident: Incident, team: Team, monitor: dict[str, Any], opened: Iterable[Delivery]
+) -> tuple[list[tuple[Contact, dict[str, Any]]], dict[str, UUID]]:
+    """Return who hears what of the end, and after which of their messages."""
     reached = [
         d
         for d in opened
         if d.event == "incident.opened"
         and d.state not in (DeliveryState.CANCELLED, DeliveryState.FAILED)
     ]
+    reason = "You were told that this incident opened."
     payloads = []
     for delivery in reached:
-        reason = "You were told that this incident opened."
         contact = Contact(delivery.contact, delivery.kind, delivery.channel_id, reason)
         payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
         payloads.append((contact, payload))
-    return queue_notices(
-        incident=incident,
-        kind="resolved",
-        payloads=payloads,
-        at=at,
-        after={d.contact: d.pk for d in reached},
-    )
+    return payloads, {d.contact: d.pk for d in reached}

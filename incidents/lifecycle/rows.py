@@ -23,12 +23,22 @@ SELECT {columns} FROM json_to_recordset(%s::json) AS r({typed})
 """
 
 
-def insert_rows(rows: Sequence[models.Model]) -> None:
-    """Insert unsaved rows of one model. Their keys are not read back, and no signal is sent."""
+Row = dict[str, Any]  # by column
+
+
+def insert_rows(model: type[models.Model], rows: Sequence[models.Model | Row]) -> None:
+    """Insert unsaved rows of a model, given as objects or as complete dictionaries by column.
+
+    Automatic keys are not read back, and no signal is sent. Dictionaries are for the tables that
+    nothing here looks at again: making a model's object costs more than inserting its row.
+    """
     if not rows:
         return
-    statement, columns = _statement_for(type(rows[0]))
-    values = [{column: getattr(row, name) for column, name in columns} for row in rows]
+    statement, columns = _statement_for(model)
+    values = [
+        row if isinstance(row, dict) else {column: getattr(row, name) for column, name in columns}
+        for row in rows
+    ]
     with connection.cursor() as cursor:
         cursor.execute(statement, [_encode(values).decode()])
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django_scopes import scopes_disabled
 
+from accounts.ids import uuid7
 from accounts.models import Membership, Role, Team
 from accounts.teams import owner_addresses
 from incidents.models import Channel, Delivery, Incident, Notification
@@ -100,9 +101,23 @@ def queue_notices(
 
     `after` gives for a contact the delivery that must have gone before.
     """
-    notifications, deliveries = [], []
-    for contact, payload in payloads:
-        delivery = Delivery(
+    deliveries = queue_deliveries(
+        incident=incident, kind=kind, payloads=payloads, at=at, after=after
+    )
+    return [Notification(**notification_row(delivery)) for delivery in deliveries], deliveries
+
+
+def queue_deliveries(
+    *,
+    incident: Incident,
+    kind: str,
+    payloads: Iterable[tuple[Contact, dict[str, Any]]],
+    at: datetime,
+    after: Mapping[str, UUID] | None = None,
+) -> list[Delivery]:
+    """Return the deliveries alone; `notification_row` gives the intent of each."""
+    return [
+        Delivery(
             team_id=incident.team_id,
             incident_id=incident.pk,
             channel_id=contact.channel_id,
@@ -114,18 +129,22 @@ def queue_notices(
             created_at=at,
             after_id=(after or {}).get(contact.key),
         )
-        deliveries.append(delivery)
-        notifications.append(
-            Notification(
-                team_id=incident.team_id,
-                incident_id=incident.pk,
-                kind=kind,
-                contact=contact.key,
-                delivery_id=delivery.pk,
-                created_at=at,
-            )
-        )
-    return notifications, deliveries
+        for contact, payload in payloads
+    ]
+
+
+def notification_row(delivery: Delivery) -> dict[str, Any]:
+    """Return the columns of the intent that a delivery about an incident carries out."""
+    return {
+        "team_id": delivery.team_id,
+        "id": uuid7(),
+        "incident_id": delivery.incident_id,
+        "kind": delivery.event.removeprefix("incident."),
+        "step_seq": 0,
+        "contact": delivery.contact,
+        "delivery_id": delivery.pk,
+        "created_at": delivery.created_at,
+    }
 
 
 def test_channel(*, channel: Channel, actor: str) -> Delivery:

@@ -142,10 +142,11 @@ def explain(form: MonitorForm, error: Exception) -> None:
     elif isinstance(error, NameTaken):
         form.add_error("namespace", "That namespace is another team's. Choose another one.")
     elif isinstance(error, QuotaExceeded):
+        allowed = f"{error.quota} monitor{'' if error.quota == 1 else 's'}"
         form.add_error(
             None,
-            f"Your plan allows {error.quota} monitors, and all of them are in use. Delete one that "
-            "you no longer need, then create this one.",
+            f"Your plan allows {allowed}, and no more are free. Delete one that you no longer "
+            "need, then create this one.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ ALIASES = {
     "latency_ms": ("latency", "latencyMs"),
     "message": ("msg",),
 }
+# A number as a form may carry it: float() alone would also take `1_000` and digits of any script.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class JSONNumber(float):
@@ -90,6 +93,8 @@ def _latency(value: Any, *, typed: bool) -> float | None:
         return None
     message = f"Must be a finite number from 0 to {MOST_LATENCY_MS:.0f}."
     if isinstance(value, bool) or not isinstance(value, (int, float) if typed else str):
+        raise invalid("latency_ms", message)
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
         raise invalid("latency_ms", message)
     try:
         number = float(value)

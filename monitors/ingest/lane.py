@@ -70,7 +70,9 @@ def fast_slug(scope: Scope) -> str | None:
     json_body = has_length = False
     for name, value in scope["headers"]:
         if name == b"content-type":
-            json_body = value in _JSON_TYPES
+            if json_body or value not in _JSON_TYPES:
+                return None  # Django reads two types as one that does not exist
+            json_body = True
         elif name == b"content-length":
             has_length = len(value) <= 5 and value.isdigit() and int(value) <= MOST_BYTES
         elif name in _OTHERS_MATTER:

@@ -1,18 +1,17 @@
 """The recorder: pushes that wait are committed together, and each caller is answered after that.
 
-One recorder lives in each process that serves pushes, on the event loop, with two sessions of its
-own: while the database commits one batch, the loop reads and answers for the other. The busier the
-process is, the more pushes share a commit.
+One recorder lives in each process that serves pushes, on the event loop, with a database session of
+its own. While one batch is on its way to the disk the next one gathers, so the busier the process
+is, the more pushes share a commit (docs/adr/0003).
 
-1. Take from the queue, in order of arrival, at most one push per key, and none of a key whose push
-   is on its way in the other session: order within a monitor is kept.
+1. Take from the queue, in order of arrival, at most one push per key: order within a monitor is
+   kept.
 2. Commit them by one statement (monitors.ingest.statement).
 3. Answer each caller; what the statement says must come again goes back to the head of the queue.
 4. If the statement failed, halve the batch until the poison is alone. If the connection was lost,
    nobody knows what was committed: every caller of the batch is told to come again.
 
-The first session stamps the listening ledger between batches: a recorder that is stuck is one that
-cannot listen.
+Between batches it stamps the listening ledger: a recorder that is stuck is one that cannot listen.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ from monitors.ingest.push import (
 )
 from monitors.ingest.session import Session
 
-SESSIONS = 2
 MOST_IN_BATCH = 256
 MOST_WAITING = 4096
 MOST_WAITING_PER_MONITOR = 32
@@ -55,20 +53,16 @@ def _key(push: Push) -> Key:
 class Recorder:
     """Commits pushes in batches. Use on one event loop; `record_from_thread` from any thread."""
 
-    def __init__(self, conninfo: Callable[[], dict[str, Any]], *, sessions: int = SESSIONS) -> None:
+    def __init__(self, conninfo: Callable[[], dict[str, Any]]) -> None:
         """`conninfo` returns the keyword arguments of `psycopg.connect`."""
         self._queue: deque[Waiting] = deque()
         self._waiting_per_key: dict[Key, int] = {}
-        self._on_their_way: set[Key] = set()
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
         self._next_stamp = 0.0
-        self._sessions = [Session(conninfo) for _ in range(sessions)]
-        self._tasks = [
-            self._loop.create_task(self._run(session, stamps=number == 0))
-            for number, session in enumerate(self._sessions)
-        ]
+        self._session = Session(conninfo)
+        self._task = self._loop.create_task(self._run())
 
     # --- callers ----------------------------------------------------------------------------
 
@@ -103,75 +97,68 @@ class Recorder:
         """Commit what waits, refuse what comes, and close the connection."""
         self._stopping = True
         self._wake.set()
-        await asyncio.gather(*self._tasks)
-        for session in self._sessions:
-            await session.close()
+        await self._task
+        await self._session.close()
 
     # --- the loop ---------------------------------------------------------------------------
 
-    async def _run(self, session: Session, *, stamps: bool) -> None:
+    async def _run(self) -> None:
         while not (self._stopping and not self._queue):
+            if not self._queue:
+                await self._sleep()
             batch = self._take()
-            if not batch:
-                await self._sleep(stamps=stamps)
             try:
                 if batch:
-                    await self._commit(session, batch)
-                if stamps and self._loop.time() >= self._next_stamp and not self._stopping:
+                    await self._commit(batch)
+                if self._loop.time() >= self._next_stamp and not self._stopping:
                     self._next_stamp = self._loop.time() + listening.STAMP_SECONDS
-                    await self._stamp(session)
+                    await self._stamp()
             except Exception:
                 log.exception("recorder round failed")
                 self._refuse(batch)
-            finally:
-                if batch:
-                    self._on_their_way.difference_update(_key(push) for push, _ in batch)
-                    if self._queue:
-                        self._wake.set()
 
-    async def _sleep(self, *, stamps: bool) -> None:
+    async def _sleep(self) -> None:
         """Wait for a push, or until the next stamp is due."""
         self._wake.clear()
-        delay = (
-            max(0.0, self._next_stamp - self._loop.time()) if stamps else listening.STAMP_SECONDS
-        )
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._wake.wait()
+        delay = self._next_stamp - self._loop.time()
+        if delay > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._wake.wait()
 
     def _take(self) -> list[Waiting]:
         batch: list[Waiting] = []
-        taken = self._on_their_way
+        keys: set[Key] = set()
         later: list[Waiting] = []
         queue = self._queue
         while queue and len(batch) < MOST_IN_BATCH:
             item = queue.popleft()
             key = _key(item[0])
-            if key in taken:
+            if key in keys:
                 later.append(item)
             else:
-                taken.add(key)
+                keys.add(key)
                 batch.append(item)
         queue.extendleft(reversed(later))
         return batch
 
-    async def _commit(self, session: Session, batch: list[Waiting]) -> None:
+    async def _commit(self, batch: list[Waiting]) -> None:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                rows = await session.record([push for push, _ in batch])
+                rows = await self._session.record([push for push, _ in batch])
         except (psycopg.Error, TimeoutError, OSError) as error:
-            if session.is_lost or isinstance(error, TimeoutError):
+            if self._session.is_lost or isinstance(error, TimeoutError):
                 # 4. Lost: whether it was committed is not known.
                 log.warning("pushes not stored, connection lost: %s", type(error).__name__)
-                await session.close()
+                await self._session.close()
                 self._refuse(batch)
             elif len(batch) == 1:
                 log.warning("push not stored: %s", type(error).__name__)
                 self._refuse(batch)
             else:
                 half = len(batch) // 2
-                await self._commit(session, batch[:half])
-                await self._commit(session, batch[half:])
+                await self._commit(batch[:half])
+                await self._commit(batch[half:])
             return
         again: list[Waiting] = []
         seen = bytearray(len(batch))
@@ -214,10 +201,10 @@ class Recorder:
         else:
             self._waiting_per_key.pop(key, None)
 
-    async def _stamp(self, session: Session) -> None:
+    async def _stamp(self) -> None:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                await session.stamp()
+                await self._session.stamp()
         except (psycopg.Error, TimeoutError, OSError) as error:
             log.warning("cannot listen: %s", type(error).__name__)
-            await session.close()
+            await self._session.close()

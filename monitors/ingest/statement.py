@@ -139,7 +139,7 @@ WITH batch AS MATERIALIZED (
   FROM decided d
   WHERE h.monitor_id = d.monitor_id AND d.state <> 'paused'
 ){receive}
-SELECT n, 'kept', name, to_state, at, silent_after, grace, "interval", cron, cron_timezone, NULL,
+SELECT n, 'kept', name, to_state, at, silent_after, grace, "interval", cron, cron_timezone, NULL::jsonb,
   monitor_id
 FROM decided
 UNION ALL

@@ -10,7 +10,7 @@ import pytest
 from django.test import override_settings
 
 from monitors.models import Monitor, PushResult
-from tests.monitors.push_cases import BAD, CASES, JSON, Case
+from tests.monitors.push_cases import BAD, CASES, JSON, RAW_QUERIES, Case
 from tests.monitors.pushing import (
     Reply,
     ask,
@@ -50,6 +50,8 @@ def drive(monitors: list[Monitor], cases: list[Case], *, lane: bool) -> list[Rep
 
 def seen(reply: Reply) -> tuple[int, str, Any]:
     """Return what must not depend on the way: status, type, and the body without id and times."""
+    if "json" not in reply.headers["content-type"]:
+        return reply.status, reply.headers["content-type"], reply.body
     body = reply.json
     if reply.status == 201:
         assert set(body) == {"id", "monitor", "status", "state", "received_at", "due_at", "ok"}
@@ -94,12 +96,19 @@ def test_both_ways_agree_on_every_case(team):
     assert not wrong, "\n".join(str(line)[:400] for line in wrong)
 
 
+@pytest.mark.xfail(strict=True, reason="the query string reaches Django as raw bytes")
+def test_raw_bytes_in_a_query_are_utf_8_or_a_problem(team):
+    replies = drive(make_monitors(team, len(RAW_QUERIES)), RAW_QUERIES, lane=True)
+    assert [reply.status for reply in replies] == [case.status for case in RAW_QUERIES]
+    assert "problem+json" in replies[1].headers["content-type"]
+
+
 def test_a_refused_push_changes_nothing(team):
     monitors = make_monitors(team, len(BAD))
     untouched = standing(monitors[0])
     drive(monitors, BAD, lane=True)
     assert {standing(monitor) for monitor in monitors} == {untouched}
-    assert PushResult.objects.count() == 0
+    assert not any(results(monitor) for monitor in monitors)
 
 
 def test_the_lane_takes_the_plain_pushes_itself(team):

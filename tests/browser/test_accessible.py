@@ -1,0 +1,94 @@
+"""Every main page in light and dark, wide and narrow: no serious finding, no sideways scroll."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from incidents.lifecycle.actions import acknowledge_incident
+from monitors.services import pause_monitor
+from tests.console.personas import make_incident, make_monitor, push
+
+pytestmark = pytest.mark.browser
+SIZES = {"wide": (1440, 900), "narrow": (375, 812)}
+OUTSIDE = ["/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"]
+
+
+def findings(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
+        for v in found
+        if v["impact"] in {"serious", "critical"}
+        for node in v["nodes"]
+    ]
+
+
+def check(page: Page, address: str) -> None:
+    page.goto(address)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.removeAttribute('name'))")
+    page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true })")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            scrolls = page.evaluate("document.documentElement.scrollWidth")
+            assert scrolls <= width, f"{address} {size} scrolls sideways"
+            assert findings(page) == [], f"{address} {scheme} {size}"
+
+
+def test_pages_of_a_team(owner, people):
+    name = "warehouse-gateway-with-a-rather-long-name-that-has-to-wrap-somewhere"
+    labels = {"env": "production", "a-rather-long-key": "with-a-value-of-some-length-too"}
+    monitor = make_monitor(people.team, name=name, labels=labels, latency_limit_ms=900.0)
+    incident = make_incident(monitor, message="x" * 300)
+    acknowledge_incident(incident=incident, actor="owner@acme.example")
+    push(monitor, latency_ms=1_520.5, message="slow " * 60, labels=labels)
+    for n in range(3):
+        push(make_monitor(people.team, name=f"m-{n}", labels={"env": "test"}))
+    make_incident(make_monitor(people.team, name="silent-one"))
+    pause_monitor(monitor=make_monitor(people.team, name="paused-one"))
+    pending = make_monitor(people.team, name="pending-one")
+    for address in (
+        "/t/acme/",
+        "/t/acme/monitors/",
+        f"/t/acme/monitors/{monitor.pk}/",
+        f"/t/acme/monitors/{pending.pk}/setup",
+        f"/t/acme/monitors/{monitor.pk}/edit",
+        f"/t/acme/monitors/{monitor.pk}/delete",
+        "/t/acme/incidents/",
+        f"/t/acme/incidents/{incident.pk}/",
+        "/t/acme/settings/members",
+        "/t/acme/settings/keys",
+    ):
+        check(owner, address)
+
+
+def test_empty_pages_and_refused_forms(owner):
+    for address in ("/t/acme/", "/t/acme/monitors/", "/t/acme/incidents/", "/t/new"):
+        check(owner, address)
+    owner.goto("/t/acme/monitors/new")
+    owner.get_by_label("Name", exact=True).fill("a/b")
+    owner.get_by_label("It pushes every").fill("often")
+    owner.get_by_role("button", name="Create the monitor").click()
+    owner.get_by_text("Write a duration such as").wait_for()
+    for scheme in ("light", "dark"):
+        owner.emulate_media(color_scheme=scheme)
+        assert findings(owner) == []
+
+
+def test_pages_for_visitors(page):
+    for address in OUTSIDE:
+        check(page, address)
+
+
+def test_the_menu_and_the_first_key_press(owner):
+    owner.keyboard.press("Tab")
+    assert owner.evaluate("document.activeElement.textContent") == "Skip to content"
+    owner.keyboard.press("Enter")
+    assert owner.evaluate("document.activeElement.id") == "main"
+    owner.locator("details.menu:visible summary").click()
+    assert findings(owner) == []
+    owner.keyboard.press("Escape")
+    assert owner.locator("details.menu[open]").count() == 0
