@@ -242,6 +242,8 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         # A 4xx is the caller's matter; only our own failures are worth a line.
         "django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False},
+        # Its failures to connect reach the caller, who says so once.
+        "psycopg.pool": {"handlers": ["console"], "level": "CRITICAL", "propagate": False},
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},
     },
 }

@@ -21,11 +21,17 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Team
 from incidents.lifecycle import wording
-from incidents.lifecycle.resolving import cancel_deliveries, end_incidents, resolve_in_memory
+from incidents.lifecycle.resolving import (
+    Sent,
+    cancel_deliveries,
+    end_incidents,
+    resolve_in_memory,
+)
 from incidents.lifecycle.rows import Row, insert_rows
 from incidents.models import (
     Channel,
     Delivery,
+    DeliveryState,
     Incident,
     IncidentState,
     Notification,
@@ -36,7 +42,7 @@ from incidents.notifications.compose import (
     contacts_of,
     notification_row,
     owner_addresses_by_team,
-    queue_deliveries,
+    delivery_rows,
 )
 from incidents.notifications.payload import incident_payload
 from incidents.routing import Rule, Subject, load_rules, route
@@ -75,12 +81,12 @@ class Work:
     open: dict[UUID, Incident]
     previous: dict[UUID, UUID]
     owners: dict[UUID, list[str]]
-    sent: dict[UUID, list[Delivery]]  # by incident: what was queued for it before now
+    sent: dict[UUID, list[Sent]]  # by incident: what was queued for it before now
     contacts_cache: dict[Any, tuple[list[Contact], list[str]]] = field(default_factory=dict)
     created: list[Incident] = field(default_factory=list)
     changed: dict[UUID, Incident] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: list[Row] = field(default_factory=list)
     cancelled: dict[UUID, datetime] = field(default_factory=dict)
 
     def note(self, incident: Incident, at: datetime, kind: str, text: str) -> None:
@@ -145,19 +151,21 @@ def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
 
 def _read_sent(
     rows: list[dict[str, Any]], still_open: dict[UUID, Incident]
-) -> dict[UUID, list[Delivery]]:
+) -> dict[UUID, list[Sent]]:
     """Return and lock the deliveries of the incidents that may end in this batch, by incident.
 
     The lock holds off the senders: what is found waiting here can be cancelled.
     """
     ending = {row["monitor_id"] for row in rows if row["to_state"] != "down"}
     incidents = [still_open[monitor_id].pk for monitor_id in ending & still_open.keys()]
-    sent: dict[UUID, list[Delivery]] = {}
+    sent: dict[UUID, list[Sent]] = {}
     if incidents:
-        found = Delivery.objects.filter(incident_id__in=incidents).defer("payload", "attempts")
-        for delivery in found.order_by("id").select_for_update():
-            assert delivery.incident_id is not None
-            sent.setdefault(delivery.incident_id, []).append(delivery)
+        found = Delivery.objects.filter(incident_id__in=incidents).order_by("id")
+        for incident_id, *values in found.select_for_update().values_list(
+            "incident_id", *Sent._fields
+        ):
+            assert incident_id is not None
+            sent.setdefault(incident_id, []).append(Sent(*values))
     return sent
 
 
@@ -204,7 +212,7 @@ def _open(work: Work, row: dict[str, Any]) -> None:
     for remark in remarks:
         work.note(incident, work.now, "skipped", remark)
     team = work.teams[row["team_id"]]
-    told = queue_deliveries(
+    told = delivery_rows(
         incident=incident,
         kind="opened",
         payloads=[
@@ -217,7 +225,7 @@ def _open(work: Work, row: dict[str, Any]) -> None:
         at=work.now,
     )
     work.deliveries += told
-    work.sent[incident.pk] = told
+    work.sent[incident.pk] = [Sent.of(row) for row in told]
 
 
 def _contacts(
@@ -247,10 +255,13 @@ def _write(work: Work) -> None:
     created = {incident.pk for incident in work.created}
     insert_rows(Incident, work.created)
     end_incidents(incident for pk, incident in work.changed.items() if pk not in created)
+    for row in work.deliveries:
+        if cancelled_at := work.cancelled.get(row["id"]):
+            row |= {"state": DeliveryState.CANCELLED, "finished_at": cancelled_at}
     cancel_deliveries(work.cancelled)
     insert_rows(TimelineEvent, work.events)
     insert_rows(Delivery, work.deliveries)
-    insert_rows(Notification, [notification_row(delivery) for delivery in work.deliveries])
+    insert_rows(Notification, [notification_row(row) for row in work.deliveries])
 
 
 def advance(*, most_batches: int = 200) -> tuple[int, int]:

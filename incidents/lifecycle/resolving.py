@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 from django.db import connection
 
 from accounts.models import Team
+from incidents.lifecycle.rows import Row
 from incidents.models import Delivery, DeliveryState, Incident, IncidentState, Notification
-from incidents.notifications.compose import Contact, queue_deliveries, queue_notices
+from incidents.notifications.compose import Contact, delivery_rows, queue_notices
 from incidents.notifications.payload import incident_payload
 
 if TYPE_CHECKING:
@@ -23,6 +24,23 @@ REASON_TEXT = {
     "paused": "The monitor was paused",
     "deleted": "The monitor was deleted",
 }
+
+
+class Sent(NamedTuple):
+    """What ending an incident must know of a message about it."""
+
+    id: UUID
+    event: str
+    contact: str
+    kind: str
+    channel_id: UUID | None
+    state: str
+    attempt_count: int
+
+    @classmethod
+    def of(cls, row: Row) -> Sent:
+        """Return it for a delivery that is not stored yet."""
+        return cls(*[row[name] for name in cls._fields])
 
 
 def resolve_in_memory(
@@ -41,17 +59,18 @@ def resolve_in_memory(
     work.changed[incident.pk] = incident
     work.note(incident, at, "resolved", REASON_TEXT[reason])
     told = work.sent.get(incident.pk, [])
+    kept = []
     for delivery in told:
         waits = delivery.state == DeliveryState.PENDING
         if waits and (reason != "recovered" or delivery.attempt_count > 0):
-            delivery.state = DeliveryState.CANCELLED
-            delivery.finished_at = at
-            work.cancelled[delivery.pk] = at
+            work.cancelled[delivery.id] = at
+        else:
+            kept.append(delivery)
     if reason == "deleted":
         return
     team = work.teams[incident.team_id]
-    payloads, after = _recovery_payloads(incident, team, monitor, told)
-    work.deliveries += queue_deliveries(
+    payloads, after = _recovery_payloads(incident, team, monitor, kept)
+    work.deliveries += delivery_rows(
         incident=incident, kind="resolved", payloads=payloads, at=work.now, after=after
     )
 
@@ -118,7 +137,7 @@ def recovery_notices(
 
 
 def _recovery_payloads(
-    incident: Incident, team: Team, monitor: dict[str, Any], opened: Iterable[Delivery]
+    incident: Incident, team: Team, monitor: dict[str, Any], opened: Iterable[Delivery | Sent]
 ) -> tuple[list[tuple[Contact, dict[str, Any]]], dict[str, UUID]]:
     """Return who hears what of the end, and after which of their messages."""
     reached = [
@@ -133,4 +152,4 @@ def _recovery_payloads(
         contact = Contact(delivery.contact, delivery.kind, delivery.channel_id, reason)
         payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
         payloads.append((contact, payload))
-    return payloads, {d.contact: d.pk for d in reached}
+    return payloads, {d.contact: d.id for d in reached}

@@ -16,7 +16,7 @@ from django_scopes import scopes_disabled
 from accounts.ids import uuid7
 from accounts.models import Membership, Role, Team
 from accounts.teams import owner_addresses
-from incidents.models import Channel, Delivery, Incident, Notification
+from incidents.models import Channel, Delivery, DeliveryState, Incident, Notification
 from incidents.routing import Route
 from monitors.queries import database_now
 
@@ -101,49 +101,59 @@ def queue_notices(
 
     `after` gives for a contact the delivery that must have gone before.
     """
-    deliveries = queue_deliveries(
-        incident=incident, kind=kind, payloads=payloads, at=at, after=after
+    rows = delivery_rows(incident=incident, kind=kind, payloads=payloads, at=at, after=after)
+    return (
+        [Notification(**notification_row(row)) for row in rows],
+        [Delivery(**row) for row in rows],
     )
-    return [Notification(**notification_row(delivery)) for delivery in deliveries], deliveries
 
 
-def queue_deliveries(
+def delivery_rows(
     *,
     incident: Incident,
     kind: str,
     payloads: Iterable[tuple[Contact, dict[str, Any]]],
     at: datetime,
     after: Mapping[str, UUID] | None = None,
-) -> list[Delivery]:
-    """Return the deliveries alone; `notification_row` gives the intent of each."""
+) -> list[dict[str, Any]]:
+    """Return the deliveries of `queue_notices` by column; `notification_row` gives their intents.
+
+    In a mass outage there are thousands, and a model's object costs more than its row.
+    """
     return [
-        Delivery(
-            team_id=incident.team_id,
-            incident_id=incident.pk,
-            channel_id=contact.channel_id,
-            contact=contact.key,
-            kind=contact.kind,
-            event=f"incident.{kind}",
-            payload=payload,
-            next_attempt_at=at,
-            created_at=at,
-            after_id=(after or {}).get(contact.key),
-        )
+        {
+            "team_id": incident.team_id,
+            "id": uuid7(),
+            "incident_id": incident.pk,
+            "channel_id": contact.channel_id,
+            "contact": contact.key,
+            "kind": contact.kind,
+            "event": f"incident.{kind}",
+            "payload": payload,
+            "state": DeliveryState.PENDING,
+            "attempts": [],
+            "attempt_count": 0,
+            "next_attempt_at": at,
+            "lease_token": None,
+            "after_id": (after or {}).get(contact.key),
+            "created_at": at,
+            "finished_at": None,
+        }
         for contact, payload in payloads
     ]
 
 
-def notification_row(delivery: Delivery) -> dict[str, Any]:
-    """Return the columns of the intent that a delivery about an incident carries out."""
+def notification_row(delivery: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the intent that a row of `delivery_rows` carries out, by column."""
     return {
-        "team_id": delivery.team_id,
+        "team_id": delivery["team_id"],
         "id": uuid7(),
-        "incident_id": delivery.incident_id,
-        "kind": delivery.event.removeprefix("incident."),
+        "incident_id": delivery["incident_id"],
+        "kind": delivery["event"].removeprefix("incident."),
         "step_seq": 0,
-        "contact": delivery.contact,
-        "delivery_id": delivery.pk,
-        "created_at": delivery.created_at,
+        "contact": delivery["contact"],
+        "delivery_id": delivery["id"],
+        "created_at": delivery["created_at"],
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django import template
 
+from incidents.models import Delivery
+
 register = template.Library()
 
 _EVENTS = {
@@ -19,6 +21,14 @@ _KINDS = {"email": "e-mail"}
 def event_word(event: str) -> str:
     """Return what a message was about."""
     return _EVENTS.get(event, event.removeprefix("incident.").capitalize())
+
+
+@register.filter
+def receiver(delivery: Delivery) -> str:
+    """Return whom a message is for: the channel's name, or the address itself."""
+    if delivery.channel is not None:
+        return delivery.channel.name
+    return delivery.contact.removeprefix(f"{delivery.kind}:")
 
 
 @register.filter

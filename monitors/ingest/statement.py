@@ -139,8 +139,8 @@ WITH batch AS MATERIALIZED (
   FROM decided d
   WHERE h.monitor_id = d.monitor_id AND d.state <> 'paused'
 ){receive}
-SELECT n, 'kept', name, to_state, at, silent_after, grace, "interval", cron, cron_timezone, NULL::jsonb,
-  monitor_id
+SELECT n, 'kept', name, to_state, at, silent_after, grace, "interval", cron, cron_timezone,
+  NULL::jsonb, monitor_id
 FROM decided
 UNION ALL
 SELECT n, 'again', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, whose

@@ -6,10 +6,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chromium import find_chromium, open_browser
 from tests.console.personas import PASSWORD, Personas, listen_now, make_personas
+
+
+expect.set_options(timeout=10_000)  # live parts are asked for every 5 s
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +37,7 @@ class Watched:
         self.host = host
         self.complaints: list[str] = []
         self.page = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(5_000)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         self.page.on("console", self._hear)
         self.page.on("request", self._see)
@@ -81,7 +84,7 @@ def owner(page: Page, people: Personas) -> Page:
     """A page of the owner's, logged in."""
     page.goto("/accounts/login/")
     page.get_by_label("Email").fill(people.owner.email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/t/acme/")
     return page

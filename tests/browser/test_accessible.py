@@ -69,7 +69,7 @@ def test_empty_pages_and_refused_forms(owner):
     for address in ("/t/acme/", "/t/acme/monitors/", "/t/acme/incidents/", "/t/new"):
         check(owner, address)
     owner.goto("/t/acme/monitors/new")
-    owner.get_by_label("Name", exact=True).fill("a/b")
+    owner.locator("#id_name").fill("a/b")
     owner.get_by_label("It pushes every").fill("often")
     owner.get_by_role("button", name="Create the monitor").click()
     owner.get_by_text("Write a duration such as").wait_for()
