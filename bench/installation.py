@@ -96,7 +96,7 @@ def _start_server(
             stderr=log,
             start_new_session=True,
             umask=0o077,
-            preexec_fn=dying_with(os.getpid(), signal.SIGQUIT),  # noqa: PLW1509
+            preexec_fn=dying_with(os.getpid(), signal.SIGQUIT),
             **(server.owner.popen_arguments() if server.owner else {}),
         )
 
@@ -130,7 +130,7 @@ def serving(
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=log,
-                        preexec_fn=dying_with(os.getpid(), signal.SIGTERM),  # noqa: PLW1509
+                        preexec_fn=dying_with(os.getpid(), signal.SIGTERM),
                     )
                 )
         _wait_healthy(port)

@@ -132,9 +132,10 @@ DJANGO_SLOTS = env.int("DJANGO_SLOTS", 8)
 DATABASES["default"]["OPTIONS"]["pool"] = {
     "min_size": 0,
     "max_size": DJANGO_SLOTS + 4,
-    "timeout": 5,
+    "timeout": 2,
     "max_idle": 60,
 }
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"]["connect_timeout"] = 5
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", "") or _embedded_env.get("REDIS_URL", "redis://127.0.0.1:6379/0")

@@ -147,7 +147,7 @@
     slug.addEventListener("input", function () { own = true; });
     name.addEventListener("input", function () {
       if (own) { return; }
-      slug.value = name.value.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase()
+      slug.value = name.value.replace(/ß/g, "ss").normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase()
         .replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40);
     });
   }

@@ -40,9 +40,9 @@ from incidents.models import (
 from incidents.notifications.compose import (
     Contact,
     contacts_of,
+    delivery_rows,
     notification_row,
     owner_addresses_by_team,
-    delivery_rows,
 )
 from incidents.notifications.payload import incident_payload
 from incidents.routing import Rule, Subject, load_rules, route

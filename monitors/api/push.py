@@ -101,10 +101,7 @@ class PushView(APIView):
 
     def store(self, request: Request, monitor: Monitor, fields: dict[str, Any]) -> Response:
         """Store the push and answer 201, or say why not."""
-        refused = getattr(request._request, "scope", {}).get("tocsin.refused")
         try:
-            if refused is not None:
-                raise refused
             answer = record_push(
                 Push(
                     id=uuid7(),
@@ -116,12 +113,8 @@ class PushView(APIView):
                     receipt=_receipt(request),
                 )
             )
-        except TooManyWaiting as error:
-            raise TooManyPushes from error
-        except NotStored as error:
-            raise Unavailable(
-                "The push was not stored, or is not known to be. Send it again."
-            ) from error
+        except (TooManyWaiting, NotStored) as error:
+            raise _refusal(error) from error
         if answer is None:
             raise exceptions.NotFound("No monitor has this slug.")
         return Response(msgspec.to_builtins(answer), status=201)
@@ -146,6 +139,10 @@ class SlugPushView(PushView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Store one result of the monitor with this slug."""
+        refused = getattr(request._request, "scope", {}).get("tocsin.refused")
+        if refused is not None:
+            # The lane took it and the recorder would not: no database has to be asked again.
+            raise _refusal(refused)
         body = _read_body(request)
         monitor = self.find_by_slug(slug)
         token = bearer_token(request)
@@ -210,6 +207,12 @@ class PingView(PushView):
 
     head = get
     post = get
+
+
+def _refusal(error: TooManyWaiting | NotStored) -> exceptions.APIException:
+    if isinstance(error, TooManyWaiting):
+        return TooManyPushes()
+    return Unavailable("The push was not stored, or is not known to be. Send it again.")
 
 
 def _receipt(request: Request) -> str | None:

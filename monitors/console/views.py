@@ -28,6 +28,7 @@ from monitors.services import (
 )
 
 PAGE_ROWS = 50
+HTMX_STOP = 286  # the status that ends htmx's polling; its body is swapped in as usual
 CADENCES = ("30 s", "1 min", "5 min", "15 min", "1 h", "6 h", "1 d", "7 d")
 
 
@@ -93,7 +94,12 @@ def set_up(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Show how to push to a monitor, and wait for its first push."""
     monitor = read_monitor(pk)
     if is_htmx(request):
-        return render_page(request, access, "monitors/_first_push.html", _waiting_context(monitor))
+        response = render_page(
+            request, access, "monitors/_first_push.html", _waiting_context(monitor)
+        )
+        if monitor.heartbeat.last_push_at is not None:
+            response.status_code = HTMX_STOP
+        return response
     return _show_setup(request, access, monitor, token=None)
 
 

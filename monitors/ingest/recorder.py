@@ -61,6 +61,7 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._stopping = False
         self._next_stamp = 0.0
+        self._listens = True
         self._session = Session(conninfo)
         self._task = self._loop.create_task(self._run())
 
@@ -206,5 +207,11 @@ class Recorder:
             async with asyncio.timeout(BATCH_SECONDS):
                 await self._session.stamp()
         except (psycopg.Error, TimeoutError, OSError) as error:
-            log.warning("cannot listen: %s", type(error).__name__)
+            if self._listens:
+                log.warning("cannot listen: %s", type(error).__name__)
+            self._listens = False
             await self._session.close()
+        else:
+            if not self._listens:
+                log.warning("listening again")
+            self._listens = True

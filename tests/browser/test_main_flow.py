@@ -33,7 +33,7 @@ def sign_up(page: Page, mailoutbox: list) -> None:
 def test_from_sign_up_to_a_resolved_incident(page, mailoutbox):
     sign_up(page, mailoutbox)
     page.get_by_label("Team name").fill("Northwind Größe")
-    expect(page.get_by_label("Short name")).to_have_value("northwind-groe")
+    expect(page.get_by_label("Short name")).to_have_value("northwind-grosse")
     page.get_by_label("Short name").fill("northwind")
     page.get_by_role("button", name="Create the team").click()
 
