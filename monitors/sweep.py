@@ -18,7 +18,8 @@ and windows that overlap a listening gap in Python, by `monitors.schedule`.
 from __future__ import annotations
 
 import json
-from datetime import datetime
+import logging
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -27,7 +28,10 @@ from monitors.models import ListeningGap
 from monitors.schedule import Cron, Gap, Window, due_at
 
 BATCH_ROWS = 2000
+BROKEN_SCHEDULE_SECONDS = 600
 LOCK_KEY = 7_203_001  # pg_advisory_xact_lock: one sweep at a time, whoever runs it
+
+log = logging.getLogger(__name__)
 
 # name: claim
 # Lock heartbeats whose alarm rang before the listening stamp.
@@ -135,11 +139,24 @@ def _judge_irregular(cursor: Any, ids: list[Any]) -> list[tuple[Any, bool]]:
     due_rows = []
     for monitor_id, clock_from, by_push, silent_after, grace, interval, cron, zone in rows:
         window = Window(silent_after, grace, interval, Cron(cron, zone) if cron else None)
-        due = due_at(window, clock_from, gaps, by_push=by_push)
+        try:
+            due = due_at(window, clock_from, gaps, by_push=by_push)
+        except (ValueError, KeyError, OverflowError):
+            # A schedule that was good once and is no longer (a zone that is gone) must not hold up
+            # the others: look again later, and say so each time.
+            log.exception("monitor %s: its schedule cannot be worked out", monitor_id)
+            due = database_time(cursor) + timedelta(seconds=BROKEN_SCHEDULE_SECONDS)
         due_rows.append({"monitor_id": str(monitor_id), "due_at": due.isoformat()})
     cursor.execute(APPLY_GIVEN, {"rows": json.dumps(due_rows)})
     judged: list[tuple[Any, bool]] = cursor.fetchall()
     return judged
+
+
+def database_time(cursor: Any) -> datetime:
+    """Return the time of the database's clock."""
+    cursor.execute("SELECT clock_timestamp()")
+    at: datetime = cursor.fetchone()[0]
+    return at
 
 
 def gaps_since(start: datetime) -> list[Gap]:

@@ -6,14 +6,17 @@ message), and a slow provider costs one thread, of which a team may hold a quart
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import connection
 
-from incidents.delivery.outbox import claim
+from incidents.delivery.outbox import Leased, claim
 from incidents.delivery.sender import send_leased
+
+log = logging.getLogger(__name__)
 
 SENDERS = 32
 ROUND_SECONDS = 5.0
@@ -54,9 +57,13 @@ class SenderPool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _send(leased: object) -> str:
+def _send(leased: Leased) -> str:
     try:
-        return send_leased(leased)  # type: ignore[arg-type]
+        return send_leased(leased)
+    except Exception:
+        # What cannot be recorded is sent again with the same key when its lease runs out.
+        log.exception("delivery %s was not recorded", leased.id)
+        return "lost"
     finally:
         # Back to the connection pool: a thread between messages holds none.
         connection.close()

@@ -17,8 +17,10 @@ from accounts.durations import say_duration
 
 WIDTH, HEIGHT, TOP = 1_000.0, 160.0, 8.0
 BUCKETS = 96
+LEAST = 0.001  # milliseconds; below it there is nothing to draw a scale for
 RANGES = {"1h": 3_600, "24h": 86_400, "7d": 604_800}
 DEFAULT_RANGE = "24h"
+_UNITS = ((86_400_000.0, "d"), (3_600_000.0, "h"), (60_000.0, "min"), (1_000.0, "s"))
 _AXES = {
     "1h": ("60 min ago", "45 min", "30 min", "15 min", "now"),
     "24h": ("24 h ago", "18 h", "12 h", "6 h", "now"),
@@ -119,16 +121,23 @@ def nice_ceiling(value: float) -> float:
     """Return the next 1, 2, 4, 5, 6, 8 or 10 times a power of ten: half of it reads well."""
     if value <= 0:
         return 1.0
+    value = max(value, LEAST)
     power = 10.0 ** int(f"{value:e}".split("e")[1])
     return next(step * power for step in (1, 2, 4, 5, 6, 8, 10) if step * power >= value * 0.999999)
 
 
 def say_latency(milliseconds: float) -> str:
     """Return a latency with the unit that reads best."""
-    for size, unit in ((60_000.0, "min"), (1_000.0, "s")):
+    if 0 < milliseconds < LEAST:
+        return f"< {LEAST:g} ms"
+    for size, unit in _UNITS:
         if milliseconds >= size:
-            return f"{milliseconds / size:.3g} {unit}"
-    return f"{milliseconds:.3g} ms"
+            milliseconds /= size
+            break
+    else:
+        unit = "ms"
+    # Three digits, and never an exponent.
+    return f"{milliseconds:.0f} {unit}" if milliseconds >= 100 else f"{milliseconds:.3g} {unit}"
 
 
 def _y(value: float, top: float) -> float:

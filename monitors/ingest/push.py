@@ -12,7 +12,7 @@ import msgspec
 from accounts.ids import uuid7
 from monitors.schedule import Cron, Window, due_at
 
-UTC = UTC
+log = logging.getLogger(__name__)
 
 
 class Push(msgspec.Struct, omit_defaults=True):
@@ -58,12 +58,18 @@ def iso(at: datetime) -> str:
 @lru_cache(maxsize=256)
 def due_text(
     at: datetime, silent_after: int, grace: int, interval: int, cron: str, cron_timezone: str
-) -> str:
+) -> str | None:
     """Return when the silence after a push at `at` becomes an incident, as ISO 8601."""
     if not cron:
         return iso(at + timedelta(seconds=silent_after + grace))
     window = Window(silent_after, grace, interval, Cron(cron, cron_timezone))
-    return iso(due_at(window, at, ()))
+    try:
+        return iso(due_at(window, at, ()))
+    except (ValueError, KeyError):
+        # A schedule that was good once and is no longer (a zone that is gone): the push is stored
+        # all the same, and its answer must not fail with those of its batch.
+        log.exception("cannot work out the due time of a stored schedule")
+        return None
 
 
 def kept_answer(push: Push, row: tuple[Any, ...]) -> Answer:

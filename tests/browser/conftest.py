@@ -6,11 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chromium import find_chromium, open_browser
 from tests.console.personas import PASSWORD, Personas, listen_now, make_personas
-
 
 expect.set_options(timeout=10_000)  # live parts are asked for every 5 s
 
@@ -50,6 +50,12 @@ class Watched:
         parts = urlsplit(request.url)
         if parts.scheme not in {"data", "blob", "about"} and parts.netloc != self.host:
             self.complaints.append(f"request to elsewhere: {request.url}")
+
+
+@pytest.fixture(autouse=True)
+def forget_rates() -> None:
+    """Forget how often an address has signed up or logged in: other tests use the same ones."""
+    cache.clear()
 
 
 @pytest.fixture

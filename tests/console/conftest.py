@@ -4,11 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from accounts.models import User
 from monitors.models import Monitor
 from tests.console.personas import Personas, listen_now, make_monitor, make_personas
+
+
+@pytest.fixture(autouse=True)
+def forget_rates() -> None:
+    """Forget how often an address has signed up or logged in: other tests use the same ones."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -132,7 +132,16 @@ def test_the_axis_reaches_the_highest_value_and_wastes_little(value):
 
 @pytest.mark.parametrize(
     ("milliseconds", "said"),
-    [(0, "0 ms"), (12.345, "12.3 ms"), (999, "999 ms"), (1_520.5, "1.52 s"), (90_000, "1.5 min")],
+    [
+        (0, "0 ms"),
+        (12.345, "12.3 ms"),
+        (999, "999 ms"),
+        (1_520.5, "1.52 s"),
+        (90_000, "1.5 min"),
+        (999.6, "1000 ms"),
+        (1e9, "11.6 d"),
+        (5e-324, "< 0.001 ms"),
+    ],
 )
 def test_latencies_in_words(milliseconds, said):
     assert say_latency(milliseconds) == said
