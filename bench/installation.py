@@ -107,32 +107,29 @@ def serving(
 ) -> Iterator[str]:
     """Serve an ASGI application by gunicorn and yield the URL.
 
-    With the configuration of the Procfile unless `options` say otherwise. Several `processes`
-    share the port, as web and ingest do under `make up`. `extra` is further environment.
+    With the Procfile's configuration; `options` of the command line go before it. Several
+    `processes` share the port, as web and ingest do under `make up`. `extra` is environment.
     """
     port = _free_port()
     environment = {**bed.environment, "PORT": str(port), "LOG_LEVEL": "WARNING", **extra}
     if processes > 1:
         environment["TOCSIN_REUSE_PORT"] = "1"
-    arguments = options or ("-c", "config/gunicorn.py")
-    command = [sys.executable, "-m", "gunicorn", application, *arguments]
-    if options:
-        command += ["-b", f"127.0.0.1:{port}"]
-    running = []
+    command = [sys.executable, "-m", "gunicorn", application, "-c", "config/gunicorn.py", *options]
+    running: list[subprocess.Popen[bytes]] = []
     try:
         with (bed.data / "run" / "gunicorn.log").open("ab") as log:
-            for _ in range(processes):
-                running.append(
-                    subprocess.Popen(
-                        command,
-                        cwd=PROJECT,
-                        env=environment,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        preexec_fn=dying_with(os.getpid(), signal.SIGTERM),
-                    )
+            running.extend(
+                subprocess.Popen(
+                    command,
+                    cwd=PROJECT,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=dying_with(os.getpid(), signal.SIGTERM),
                 )
+                for _ in range(processes)
+            )
         _wait_healthy(port)
         if processes > 1:
             time.sleep(2)  # the port tells no one when the last process has joined

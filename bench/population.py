@@ -51,7 +51,7 @@ SELECT {TEAM_ID}, {MONITOR_ID}, {NAMESPACE_ID}, 'worker-' || i, '', {CADENCE_SEC
   '', 1, 1, 'critical',
   jsonb_build_object('region', 'region-' || i %% 7, 'service', 'service-' || i %% 50),
   false, false, '', now(), now()
-FROM generate_series(%(first)s::bigint, %(last)s) AS i
+FROM generate_series(1, %(monitors)s::bigint) AS i
 """
 
 # name: make_heartbeats
@@ -87,7 +87,8 @@ WITH placed AS (
   FROM phased
 )
 UPDATE monitors_heartbeat h SET state = 'up', cause = NULL, open_causes = 0, down_since = NULL,
-  last_status = 'pass', consecutive_fails = 0, consecutive_slow = 0, consecutive_passes = 60,
+  last_status = 'pass', consecutive_fails = 0, consecutive_slow = 0,
+  consecutive_passes = CASE WHEN stopped THEN 59 ELSE 60 END,
   last_push_at = pushed_at, clock_from = pushed_at,
   check_at = CASE WHEN stopped THEN pushed_at + make_interval(secs => %(window)s)
     ELSE pushed_at + make_interval(secs => %(window)s - %(cadence)s * floor(
@@ -114,7 +115,7 @@ def populate(bed: Bed, *, monitors: int) -> Population:
         # Foreign keys are right by construction; checking a million of them row by row is slow.
         connection.execute("SET session_replication_role = replica; SET work_mem = '256MB'")
         connection.execute(MAKE_TEAMS, {"teams": TEAMS})
-        _make_monitors(connection, 1, monitors)
+        _make_monitors(connection, monitors)
     return Population(monitors)
 
 
@@ -124,14 +125,12 @@ def grow(bed: Bed, population: Population, *, monitors: int) -> Population:
         connection.execute("SET session_replication_role = replica; SET work_mem = '256MB'")
         clear_history(connection)
         connection.execute("TRUNCATE monitors_monitor, monitors_heartbeat, monitors_pushkey")
-        _make_monitors(connection, 1, monitors)
+        _make_monitors(connection, monitors)
     return Population(monitors)
 
 
-def _make_monitors(
-    connection: psycopg.Connection[tuple[object, ...]], first: int, last: int
-) -> None:
-    connection.execute(MAKE_MONITORS, {"teams": TEAMS, "first": first, "last": last})
+def _make_monitors(connection: psycopg.Connection[tuple[object, ...]], monitors: int) -> None:
+    connection.execute(MAKE_MONITORS, {"teams": TEAMS, "monitors": monitors})
     connection.execute(MAKE_HEARTBEATS)
     connection.execute(MAKE_KEYS)
     for table in ("monitors_monitor", "monitors_heartbeat", "monitors_pushkey"):

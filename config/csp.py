@@ -19,8 +19,7 @@ POLICY = "; ".join(
 )
 # The interactive API documentation brings inline styles of its own.
 _LOOSER = ("/api/v1/docs",)
-_INLINE = "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; worker-src blob:"
-_LOOSE_POLICY = f"{POLICY}; {_INLINE}"
+_LOOSE_POLICY = f"{POLICY}; style-src 'self' 'unsafe-inline'"
 
 
 class ContentSecurityPolicy:

@@ -69,7 +69,8 @@ def create_monitor(
     token = None if fields.get("secret") else new_token()
     try:
         with transaction.atomic(), scopes_disabled():
-            locked = Team.objects.select_for_update().get(pk=team.pk)
+            # Not the full lock: that would hold up every transition, which refers to its team.
+            locked = Team.objects.select_for_update(no_key=True).get(pk=team.pk)
             if locked.monitor_quota is not None:
                 used = Monitor.objects.filter(team=team).count()
                 if used >= locked.monitor_quota:

@@ -9,7 +9,9 @@ alarm again or writes the silence. Two statements in one transaction:
    so an edit or a push that was committed a moment before is seen.
 
 Time is judged up to the listening stamp, not up to now: what happened after the last moment in
-which we could accept a push is not known yet. While nobody listens, nobody is found silent.
+which we could accept a push is not known yet. While nobody listens, nobody is found silent. The
+stamp is read once, before the gaps: should we come back from an outage in the middle of a batch, a
+new stamp would otherwise be compared with deadlines that know nothing of the new gap.
 
 Fixed windows that no gap touches are judged in SQL, hundreds of thousands a minute; cron schedules
 and windows that overlap a listening gap in Python, by `monitors.schedule`.
@@ -33,12 +35,16 @@ LOCK_KEY = 7_203_001  # pg_advisory_xact_lock: one sweep at a time, whoever runs
 
 log = logging.getLogger(__name__)
 
+# name: listened
+# Until when we are known to have listened.
+LISTENED = "SELECT at FROM monitors_listeningstamp WHERE id = 1"
+
 # name: claim
 # Lock heartbeats whose alarm rang before the listening stamp.
 CLAIM = """
 SELECT coalesce(array_agg(monitor_id), '{}') FROM (
   SELECT monitor_id FROM monitors_heartbeat
-  WHERE check_at <= (SELECT at FROM monitors_listeningstamp WHERE id = 1)
+  WHERE check_at <= %(until)s
   ORDER BY check_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) claimed
 """
 
@@ -66,7 +72,7 @@ _GIVEN_DUE = """
 _APPLY = """
 WITH due AS MATERIALIZED ({due}), judged AS MATERIALIZED (
   SELECT h.*, due.due_at, clock_timestamp() AS now,
-    due.due_at <= (SELECT at FROM monitors_listeningstamp WHERE id = 1) AS is_silent
+    due.due_at <= %(until)s AS is_silent
   FROM due JOIN monitors_heartbeat h ON h.monitor_id = due.monitor_id
   WHERE h.state <> 'paused'
 ), changed AS (
@@ -107,15 +113,20 @@ def sweep_batch(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
         if not cursor.fetchone()[0]:
             return 0, 0
-        cursor.execute(CLAIM, {"limit": limit})
+        cursor.execute(LISTENED)
+        stamp = cursor.fetchone()
+        if stamp is None:
+            return 0, 0
+        until: datetime = stamp[0]
+        cursor.execute(CLAIM, {"limit": limit, "until": until})
         ids: list[Any] = cursor.fetchone()[0]
         if not ids:
             return 0, 0
-        cursor.execute(APPLY_FIXED, {"ids": ids})
+        cursor.execute(APPLY_FIXED, {"ids": ids, "until": until})
         judged = cursor.fetchall()
         left = set(ids) - {row[0] for row in judged}
         if left:
-            judged += _judge_irregular(cursor, list(left))
+            judged += _judge_irregular(cursor, list(left), until)
     return len(ids), sum(1 for _, is_silent in judged if is_silent)
 
 
@@ -130,7 +141,7 @@ def sweep(*, most_batches: int = 100) -> int:
     return silent
 
 
-def _judge_irregular(cursor: Any, ids: list[Any]) -> list[tuple[Any, bool]]:
+def _judge_irregular(cursor: Any, ids: list[Any], until: datetime) -> list[tuple[Any, bool]]:
     cursor.execute(IRREGULAR, {"ids": ids})
     rows = cursor.fetchall()
     if not rows:
@@ -147,7 +158,7 @@ def _judge_irregular(cursor: Any, ids: list[Any]) -> list[tuple[Any, bool]]:
             log.exception("monitor %s: its schedule cannot be worked out", monitor_id)
             due = database_time(cursor) + timedelta(seconds=BROKEN_SCHEDULE_SECONDS)
         due_rows.append({"monitor_id": str(monitor_id), "due_at": due.isoformat()})
-    cursor.execute(APPLY_GIVEN, {"rows": json.dumps(due_rows)})
+    cursor.execute(APPLY_GIVEN, {"rows": json.dumps(due_rows), "until": until})
     judged: list[tuple[Any, bool]] = cursor.fetchall()
     return judged
 

@@ -124,6 +124,20 @@
   document.addEventListener("htmx:beforeRequest", function (event) {
     if (document.hidden && event.detail.elt.hasAttribute("data-live")) { event.preventDefault(); }
   });
+  // Whoever reads with the keyboard or selects text is not disturbed, unless there is news.
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    var live = event.detail.target.closest("[data-live]");
+    if (!live || !isRead(live)) { return; }
+    var page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+    var state = page.querySelector("[data-state]");
+    var said = state ? state.getAttribute("data-state") : undefined;
+    if (said === live.dataset.said) { event.detail.shouldSwap = false; }
+  });
+  function isRead(live) {
+    var selection = window.getSelection();
+    return live.contains(document.activeElement) ||
+      (!selection.isCollapsed && live.contains(selection.anchorNode));
+  }
   document.addEventListener("htmx:afterSwap", function (event) {
     var live = event.target.closest("[data-live]");
     if (live) { readClock(live); tick(); announce(live); }

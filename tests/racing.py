@@ -10,7 +10,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -38,26 +39,30 @@ def _apart(function: Callable[[], Any]) -> Any:
         connection.close()
 
 
-@contextlib.contextmanager
-def beside(function: Callable[[], Any]) -> Iterator[Future[Any]]:
-    """Run `function` in a thread with a connection of its own while the block runs."""
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(_apart, function)
-        yield future
-        future.result(PATIENCE_SECONDS)
+def start(function: Callable[[], Any]) -> Future[Any]:
+    """Run `function` in a thread with a connection of its own; return the future of its result."""
+    future: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(_apart(function))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future
 
 
 def at_once(*functions: Callable[[], Any]) -> list[Any]:
     """Run the functions in threads that start together; return their results in order."""
     barrier = threading.Barrier(len(functions))
 
-    def start(function: Callable[[], Any]) -> Any:
+    def together(function: Callable[[], Any]) -> Any:
         barrier.wait(PATIENCE_SECONDS)
-        return _apart(function)
+        return function()
 
-    with ThreadPoolExecutor(len(functions)) as pool:
-        futures = [pool.submit(start, function) for function in functions]
-        return [future.result(PATIENCE_SECONDS) for future in futures]
+    futures = [start(partial(together, function)) for function in functions]
+    return [future.result(PATIENCE_SECONDS) for future in futures]
 
 
 @contextlib.contextmanager

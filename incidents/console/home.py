@@ -9,7 +9,7 @@ from accounts.access import Access
 from accounts.console.pages import is_htmx, render_page, team_page
 from accounts.teams import owner_addresses
 from incidents.console.day import read_day
-from incidents.models import Incident, IncidentState
+from incidents.models import AlertRule, Channel, Incident, IncidentState
 from monitors.console.listing import count_states, late_monitors
 from monitors.models import Monitor
 from monitors.queries import database_now
@@ -30,6 +30,8 @@ def show_home(request: HttpRequest, access: Access) -> HttpResponse:
         "counts": counts,
         "total": sum(counts.values()),
         "owners": owner_addresses(access.team),
+        "channels": Channel.objects.filter(rules__is_catch_all=True, disabled_at=None),
+        "rule_count": AlertRule.objects.filter(is_catch_all=False).count(),
         "day": read_day(team_id=access.team.pk, first_monitor_at=first, now=now),
         "now": now,
         "section": "home",

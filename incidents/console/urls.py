@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from incidents.console import home, monitor_page, views
+from incidents.console import channels, home, monitor_page, views
 
 _ONE = "t/<slug:team>/incidents/<uuid:pk>"
+_CHANNEL = "t/<slug:team>/channels/<uuid:pk>"
 
 urlpatterns: list[URLPattern] = [
     path("t/<slug:team>/", home.show_home, name="home"),
@@ -16,4 +17,10 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}/acknowledge", views.acknowledge, name="incident-acknowledge"),
     path(f"{_ONE}/resolve", views.resolve, name="incident-resolve"),
     path(f"{_ONE}/notes", views.write_note, name="incident-note"),
+    path("t/<slug:team>/channels/", channels.list_channels, name="channels"),
+    path("t/<slug:team>/channels/new", channels.create, name="channel-new"),
+    path("t/<slug:team>/channels/route", channels.choose_route, name="channel-route"),
+    path(f"{_CHANNEL}/test", channels.test, name="channel-test"),
+    path(f"{_CHANNEL}/enable", channels.enable, name="channel-enable"),
+    path(f"{_CHANNEL}/delete", channels.delete, name="channel-delete"),
 ]

@@ -130,14 +130,10 @@ def say_latency(milliseconds: float) -> str:
     """Return a latency with the unit that reads best."""
     if 0 < milliseconds < LEAST:
         return f"< {LEAST:g} ms"
-    for size, unit in _UNITS:
-        if milliseconds >= size:
-            milliseconds /= size
-            break
-    else:
-        unit = "ms"
+    size, unit = next((pair for pair in _UNITS if milliseconds >= pair[0]), (1.0, "ms"))
+    value = milliseconds / size
     # Three digits, and never an exponent.
-    return f"{milliseconds:.0f} {unit}" if milliseconds >= 100 else f"{milliseconds:.3g} {unit}"
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 def _y(value: float, top: float) -> float:

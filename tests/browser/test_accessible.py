@@ -6,12 +6,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from incidents.destinations import create_channel
 from incidents.lifecycle.actions import acknowledge_incident
+from incidents.notifications import test_channel
 from monitors.services import pause_monitor
 from tests.console.personas import make_incident, make_monitor, push
 
 pytestmark = pytest.mark.browser
 SIZES = {"wide": (1440, 900), "narrow": (375, 812)}
+TO = {"to": ["a@acme.example", "a-rather-long-address@storage.acme.example"]}
 OUTSIDE = ["/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"]
 
 
@@ -49,6 +52,11 @@ def test_pages_of_a_team(owner, people):
         push(make_monitor(people.team, name=f"m-{n}", labels={"env": "test"}))
     make_incident(make_monitor(people.team, name="silent-one"))
     pause_monitor(monitor=make_monitor(people.team, name="paused-one"))
+    for kind, to in (("webhook", {"url": f"https://hooks.example/{'x' * 60}"}), ("email", TO)):
+        test_channel(
+            channel=create_channel(team=people.team, name=kind, kind=kind, config=to),
+            actor="owner@acme.example",
+        )
     pending = make_monitor(people.team, name="pending-one")
     for address in (
         "/t/acme/",
@@ -59,6 +67,8 @@ def test_pages_of_a_team(owner, people):
         f"/t/acme/monitors/{monitor.pk}/delete",
         "/t/acme/incidents/",
         f"/t/acme/incidents/{incident.pk}/",
+        "/t/acme/channels/",
+        "/t/acme/channels/new",
         "/t/acme/settings/members",
         "/t/acme/settings/keys",
     ):

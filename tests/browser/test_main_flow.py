@@ -93,6 +93,23 @@ def test_typing_survives_the_live_parts(owner: Page, people: Personas):
     expect(owner.get_by_label("Add a note")).to_be_focused()
 
 
+def test_whoever_reads_is_not_disturbed_unless_there_is_news(owner: Page, people: Personas):
+    monitor = make_monitor(people.team)
+    push(monitor, labels={"host": "w-1"})
+    owner.goto(f"/t/acme/monitors/{monitor.pk}/")
+    link = owner.get_by_role("link", name="host=w-1")
+    link.focus()
+    push(monitor, message="one more")
+    with owner.expect_response(lambda answer: "/monitors/" in answer.url, timeout=10_000):
+        pass
+    with owner.expect_response(lambda answer: "/monitors/" in answer.url, timeout=10_000):
+        pass
+    expect(link).to_be_focused()
+    expect(owner.get_by_text("one more")).to_have_count(0)
+    push(monitor, fail=True, message="disk full")
+    expect(owner.get_by_text("disk full").first).to_be_visible()
+
+
 def test_the_countdown_counts(owner: Page, people: Personas):
     monitor = make_monitor(people.team, interval=60, silent_after=90)
     push(monitor)

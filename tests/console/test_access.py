@@ -10,6 +10,7 @@ from django.urls import URLPattern, reverse
 from accounts.keys import create_api_key
 from accounts.models import ApiKey, Scope
 from config import urls_console
+from incidents.destinations import create_channel
 from incidents.models import Incident
 from tests.console.personas import make_incident, make_monitor
 
@@ -23,8 +24,18 @@ ACTIONS = {
     "incident-acknowledge",
     "incident-resolve",
     "incident-note",
+    "channel-route",
+    "channel-test",
+    "channel-enable",
 }
-CHANGES = ACTIONS | {"monitor-new", "monitor-edit", "monitor-delete", "keys", "channel-new"}
+CHANGES = ACTIONS | {
+    "monitor-new",
+    "monitor-edit",
+    "monitor-delete",
+    "keys",
+    "channel-new",
+    "channel-delete",
+}
 ROUTES = sorted({p.name for p in urls_console.urlpatterns if isinstance(p, URLPattern)} - OPEN)
 
 
@@ -43,10 +54,18 @@ def things(people):
     monitor = make_monitor(people.team, name="watched")
     incident = make_incident(monitor)
     key, _ = create_api_key(team=people.team, name="ci", scope=Scope.READ)
+    channel = create_channel(
+        team=people.team, name="mail", kind="email", config={"to": "a@acme.example"}
+    )
 
     def pk(route):
         kind = route.partition("-")[0]
-        return {"monitor": monitor.pk, "incident": incident.pk, "key": key.pk}.get(kind, uuid4())
+        return {
+            "monitor": monitor.pk,
+            "incident": incident.pk,
+            "key": key.pk,
+            "channel": channel.pk,
+        }.get(kind, uuid4())
 
     return pk
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from accounts.ids import uuid7
 from incidents.console.day import BUCKETS as QUARTERS
-from incidents.console.day import read_day
+from incidents.console.day import count_quarters, read_day
 from monitors.console.latency import (
     BUCKETS,
     HEIGHT,
@@ -166,12 +166,20 @@ def test_percentiles_come_from_the_results(people, monitor):
     assert found[0].index < found[1].index < BUCKETS
 
 
-def test_a_teams_day_counts_monitors_that_were_down(people, monitor):
+def test_quarters_count_every_incident_that_touches_them():
+    spans = [(0, 0, 1), (0, 3, 2), (95, 97, 1), (3, 2, 4), (97, 99, 9)]
+    counts = count_quarters(spans)
+    assert counts[:5] == [3, 2, 2, 6, 0]
+    assert counts[-1] == 1
+    assert len(counts) == QUARTERS
+
+
+def test_a_teams_day_counts_its_incidents(people, monitor):
     make_incident(monitor)
     born = now() - timedelta(hours=3)
     day = read_day(team_id=people.team.pk, first_monitor_at=born, now=now())
     assert len(day.quarters) in {12, 13}, "what lies before the first monitor is a gap"
     assert [q.down for q in day.quarters[-2:]] == [0, 1]
-    assert "1 monitor was down" in day.summary
+    assert "At worst 1 incident within" in day.summary
     assert read_day(team_id=uuid7(), first_monitor_at=None, now=now()).quarters == ()
     assert QUARTERS == 96

@@ -28,6 +28,8 @@ def pages(owner, people, monitor):
         f"/t/acme/monitors/{monitor.pk}/delete",
         "/t/acme/incidents/",
         f"/t/acme/incidents/{incident.pk}/",
+        "/t/acme/channels/",
+        "/t/acme/channels/new",
         "/t/acme/settings/members",
         "/t/acme/settings/keys",
         "/t/new",

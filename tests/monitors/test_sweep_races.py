@@ -13,7 +13,7 @@ from incidents.models import Incident
 from monitors.ingest.listening import STAMP
 from monitors.models import Heartbeat, Monitor, Transition
 from monitors.queries import database_now
-from monitors.services import delete_monitor, pause_monitor, update_monitor
+from monitors.services import create_monitor, delete_monitor, pause_monitor, update_monitor
 from monitors.sweep import sweep, sweep_batch
 from tests.monitors.pushing import (
     age,
@@ -25,7 +25,7 @@ from tests.monitors.pushing import (
     set_clock,
     transitions,
 )
-from tests.racing import at_once, before_sql, beside, session, wait_for_lock
+from tests.racing import PATIENCE_SECONDS, at_once, before_sql, session, start, wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLAIM, JUDGE, GIVEN = "SKIP LOCKED", "WITH due AS", "jsonb_to_recordset"
@@ -60,10 +60,9 @@ def test_a_push_after_the_claim_waits_and_then_brings_it_up(due):
     """I2, the sweep first: an incident opens and is resolved; nothing is stuck."""
     with session() as watcher, transaction.atomic():
         assert sweep() == 1
-        with beside(lambda: push(due)):
-            wait_for_lock(watcher)
-            transaction.on_commit(lambda: None)
-            connection.commit()
+        waiting = start(lambda: push(due))
+        wait_for_lock(watcher)
+    waiting.result(PATIENCE_SECONDS)
     assert transitions(due)[1:] == [("up", "down", "silence"), ("down", "up", None)]
     advance()
     assert Incident.objects.get(monitor_id=due.pk).resolved_reason == "recovered"
@@ -107,9 +106,9 @@ def test_an_edit_between_claim_and_judgement_waits_and_holds(team):
     listen()
     with session() as watcher, transaction.atomic():
         assert sweep_batch() == (1, 0)  # an hour: the alarm moves far ahead
-        with beside(lambda: update_monitor(monitor=monitor, silent_after=60)):
-            wait_for_lock(watcher)
-            connection.commit()
+        waiting = start(lambda: update_monitor(monitor=monitor, silent_after=60))
+        wait_for_lock(watcher)
+    waiting.result(PATIENCE_SECONDS)
     listen()
     assert sweep() == 1
     assert heartbeat(monitor).state == "down"
@@ -139,9 +138,9 @@ def test_a_rename_racing_a_recovery_loses_no_deadline(team):
     assert stale.heartbeat.state == "down"
     with session() as watcher, transaction.atomic():
         push(monitor)
-        with beside(lambda: update_monitor(monitor=stale, name="renamed")):
-            wait_for_lock(watcher)
-            connection.commit()
+        waiting = start(lambda: update_monitor(monitor=stale, name="renamed"))
+        wait_for_lock(watcher)
+    waiting.result(PATIENCE_SECONDS)
     found = heartbeat(monitor)
     assert (found.state, found.check_at is None) == ("up", False)
     assert Monitor.objects.get().name == "renamed"
@@ -158,12 +157,13 @@ def test_pausing_and_deleting_under_the_sweep(team):
     listen()
     with session() as watcher, transaction.atomic():
         assert sweep() == 2
-        with (
-            beside(lambda: pause_monitor(monitor=paused)),
-            beside(lambda: delete_monitor(monitor=deleted)),
-        ):
-            wait_for_lock(watcher, waiting=2)
-            connection.commit()
+        waiting = [
+            start(lambda: pause_monitor(monitor=paused)),
+            start(lambda: delete_monitor(monitor=deleted)),
+        ]
+        wait_for_lock(watcher, waiting=2)
+    for future in waiting:
+        future.result(PATIENCE_SECONDS)
     assert transitions(paused)[-1] == ("down", "paused", None)
     assert transitions(deleted)[-1] == ("down", "deleted", None)
     assert not Heartbeat.objects.filter(monitor=deleted).exists()
@@ -204,8 +204,6 @@ def test_our_return_in_the_middle_of_a_judgement_judges_nobody_by_the_time_we_we
 
 def test_a_push_that_fails_is_not_held_up_by_somebody_creating_monitors(team):
     """A transition refers to its team; what creates monitors locks the team to count them."""
-    from monitors.services import create_monitor
-
     (monitor,) = make_monitors(team, 1)
     with transaction.atomic():
         create_monitor(team=team, name="one of a thousand")
