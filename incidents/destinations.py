@@ -40,7 +40,7 @@ def update_channel(
     those alone. Raises InvalidConfig, DuplicateName.
     """
     with _changing():
-        channel = Channel.objects.select_for_update().get(pk=channel.pk)
+        channel = Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
         if name is not None:
             channel.name = name
         if config is not None:
@@ -56,7 +56,7 @@ def update_channel(
 def delete_channel(*, channel: Channel) -> None:
     """Delete a channel. What has not gone out is cancelled; its log stays."""
     with _changing():
-        channel = Channel.objects.select_for_update().get(pk=channel.pk)
+        channel = Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
         Delivery.objects.filter(channel=channel, state=DeliveryState.PENDING).update(
             state=DeliveryState.CANCELLED, finished_at=database_now()
         )

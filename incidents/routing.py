@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
@@ -14,6 +15,8 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Team
 from incidents.models import AlertRule, AlertRuleChannel
+
+log = logging.getLogger(__name__)
 
 CATCH_ALL_NAME = "Everything else"
 
@@ -88,9 +91,18 @@ def _within(entry: Mapping[str, Any], at: datetime) -> bool:
 
 
 def matching_rules(rules: Iterable[Rule], subject: Subject) -> Iterator[Rule]:
-    """Yield the rules that take the incident, in order: up to the first that does not continue."""
+    """Yield the rules that take the incident, in order: up to the first that does not continue.
+
+    A stored rule that cannot be read any more (a time zone that is gone) takes nothing: the rules
+    below it, the catch-all last, do.
+    """
     for rule in rules:
-        if rule.is_catch_all or rule_matches(rule.match, subject):
+        try:
+            takes = rule.is_catch_all or rule_matches(rule.match, subject)
+        except Exception:
+            log.exception("alert rule %s cannot be read and is passed over", rule.id)
+            continue
+        if takes:
             yield rule
             if not rule.continues:
                 return

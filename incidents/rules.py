@@ -126,7 +126,7 @@ def _set_channels(rule: AlertRule, channels: Sequence[Channel]) -> None:
 def _changing(team: Team) -> Iterator[None]:
     try:
         with transaction.atomic(), scopes_disabled():
-            Team.objects.select_for_update().get(pk=team.pk)
+            Team.objects.select_for_update(no_key=True).get(pk=team.pk)
             yield
     except IntegrityError as error:
         if "alertrule_name_once" in str(error):

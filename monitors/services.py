@@ -238,7 +238,7 @@ def _check_fields(fields: dict[str, Any]) -> None:
 
 
 def _lock(monitor: Monitor) -> Heartbeat:
-    return Heartbeat.objects.select_for_update().get(monitor=monitor)
+    return Heartbeat.objects.select_for_update(no_key=True).get(monitor=monitor)
 
 
 def _change(monitor: Monitor, **values: Any) -> None:

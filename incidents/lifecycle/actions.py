@@ -81,7 +81,7 @@ def add_note(*, incident: Incident, actor: str, text: str) -> TimelineEvent:
 
 
 def _lock(incident: Incident) -> Incident:
-    locked = Incident.objects.select_for_update().get(pk=incident.pk)
+    locked = Incident.objects.select_for_update(no_key=True).get(pk=incident.pk)
     if locked.state == IncidentState.RESOLVED:
         raise AlreadyResolved
     return locked

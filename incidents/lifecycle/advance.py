@@ -11,6 +11,7 @@ A crash anywhere before the commit leaves the transitions unhandled, and nothing
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,8 @@ from incidents.notifications.compose import (
 from incidents.notifications.payload import incident_payload
 from incidents.routing import Rule, Subject, load_rules, route
 
+log = logging.getLogger(__name__)
+
 BATCH_ROWS = 1000
 LOCK_KEY = 7_203_002
 
@@ -64,7 +67,15 @@ LEFT JOIN monitors_heartbeat h ON h.monitor_id = t.monitor_id
 LEFT JOIN LATERAL (
   SELECT id, state FROM incidents_incident WHERE monitor_id = t.monitor_id
   ORDER BY id DESC LIMIT 1) i ON true
-WHERE t.handled_at IS NULL ORDER BY t.id LIMIT %s
+WHERE t.handled_at IS NULL AND (%(monitor)s::uuid IS NULL OR t.monitor_id = %(monitor)s)
+ORDER BY t.id LIMIT %(limit)s
+"""
+
+# name: waiting_monitors
+# The monitors that have unhandled transitions, the longest waiting first.
+WAITING = """
+SELECT monitor_id FROM monitors_transition WHERE handled_at IS NULL
+GROUP BY monitor_id ORDER BY min(id) LIMIT %s
 """
 
 RESOLVE_REASONS = {"up": "recovered", "paused": "paused", "deleted": "deleted", "pending": "paused"}
@@ -103,13 +114,16 @@ class Work:
         )
 
 
-def advance_batch(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
-    """Handle up to `limit` transitions; return how many, and how many messages were queued."""
+def advance_batch(*, limit: int = BATCH_ROWS, monitor: UUID | None = None) -> tuple[int, int]:
+    """Handle up to `limit` transitions; return how many, and how many messages were queued.
+
+    With `monitor` only that monitor's are handled.
+    """
     with transaction.atomic(), scopes_disabled(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
         if not cursor.fetchone()[0]:
             return 0, 0
-        cursor.execute(CLAIM, [limit])
+        cursor.execute(CLAIM, {"limit": limit, "monitor": monitor})
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         if not rows:
@@ -130,7 +144,7 @@ def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
     cursor.execute("SELECT clock_timestamp()")
     now = cursor.fetchone()[0]
     latest = {row["previous"] for row in rows if row["has_open"]}
-    unresolved = Incident.objects.select_for_update().filter(pk__in=latest)
+    unresolved = Incident.objects.select_for_update(no_key=True).filter(pk__in=latest)
     still_open = {i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)}
     rules = load_rules(team_ids)
     used = {c for team_rules in rules.values() for rule in team_rules for c in rule.channels}
@@ -161,7 +175,7 @@ def _read_sent(
     sent: dict[UUID, list[Sent]] = {}
     if incidents:
         found = Delivery.objects.filter(incident_id__in=incidents).order_by("id")
-        for incident_id, *values in found.select_for_update().values_list(
+        for incident_id, *values in found.select_for_update(no_key=True).values_list(
             "incident_id", *Sent._fields
         ):
             assert incident_id is not None
@@ -265,12 +279,36 @@ def _write(work: Work) -> None:
 
 
 def advance(*, most_batches: int = 200) -> tuple[int, int]:
-    """Handle all unhandled transitions; return how many, and how many messages were queued."""
+    """Handle all unhandled transitions; return how many, and how many messages were queued.
+
+    A transition that cannot be handled fails alone: where a batch fails, its monitors are taken one
+    by one, and the one that fails again waits, logged, until the next round.
+    """
     handled = queued = 0
     for _ in range(most_batches):
-        rows, messages = advance_batch()
+        try:
+            rows, messages = advance_batch()
+        except Exception:
+            log.exception("a batch of transitions failed; taking its monitors one by one")
+            rows, messages = _advance_singly()
         handled += rows
         queued += messages
         if rows < BATCH_ROWS:
             break
+    return handled, queued
+
+
+def _advance_singly() -> tuple[int, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, [BATCH_ROWS])
+        monitors = [row[0] for row in cursor.fetchall()]
+    handled = queued = 0
+    for monitor in monitors:
+        try:
+            rows, messages = advance_batch(monitor=monitor)
+        except Exception:
+            log.exception("the transitions of monitor %s could not be handled", monitor)
+            continue
+        handled += rows
+        queued += messages
     return handled, queued

@@ -31,7 +31,7 @@ def mail_owners_if_unreached(*, incident_id: UUID) -> int:
     Safe to run twice: the notification's unique key admits each owner once.
     """
     with transaction.atomic(), scopes_disabled():
-        incident = Incident.objects.select_for_update().filter(pk=incident_id).first()
+        incident = Incident.objects.select_for_update(no_key=True).filter(pk=incident_id).first()
         if incident is None or incident.state != IncidentState.OPEN:
             return 0
         opened = Delivery.objects.filter(incident=incident, event="incident.opened")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from django.conf import settings
@@ -43,7 +44,7 @@ def setup_context(monitor: Monitor, *, token: str | None) -> dict[str, Any]:
     return {
         "monitor": monitor,
         "push_url": push_url(slug),
-        "named_url": f"{settings.BASE_URL}/api/push/{monitor.namespace.name}/{monitor.name}",
+        "named_url": f"{settings.BASE_URL}/api/push/{monitor.namespace.name}/{quote(monitor.name, safe='')}",
         "snippets": write_snippets(monitor, slug, token=token),
         "token": token,
     }

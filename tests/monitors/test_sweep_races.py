@@ -155,11 +155,12 @@ def test_pausing_and_deleting_under_the_sweep(team):
         push(monitor)
         age(monitor, 91)
     listen()
+    doomed = Monitor.objects.get(pk=deleted.pk)  # deleting an object takes its key away
     with session() as watcher, transaction.atomic():
         assert sweep() == 2
         waiting = [
             start(lambda: pause_monitor(monitor=paused)),
-            start(lambda: delete_monitor(monitor=deleted)),
+            start(lambda: delete_monitor(monitor=doomed)),
         ]
         wait_for_lock(watcher, waiting=2)
     for future in waiting:
