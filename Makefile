@@ -8,7 +8,7 @@ COMPILE = $(UV) pip compile --quiet --generate-hashes --no-header --no-annotate 
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench lock
+.PHONY: help up demo test check bench lock screenshots
 
 help:
 	@echo "make up      run everything; Ctrl-C stops it"
@@ -29,6 +29,10 @@ test: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench
+
+# Of a running installation: make screenshots URL=http://127.0.0.1:8000 EMAIL=… PASSWORD=…
+screenshots: $(INSTALLED)
+	@$(BIN)/python -m tests.browser.screenshots $(URL) --email $(EMAIL) --password $(PASSWORD) --out var/screenshots
 
 # Each step says nothing unless it fails. No server needs to run: the settings of the tests do not
 # wait for one.

@@ -60,7 +60,7 @@ class Rearms(Turns):
     claim: str = field(default="")
 
     def run(self, connection: Connection) -> None:
-        """Re-arm the next batch; ring all alarms anew where none is left, at the swept's cost."""
+        """Re-arm the next batch."""
         with connection.transaction():
             row: Any = connection.execute(self.claim, {"limit": self.size}).fetchone()
             if row is not None and len(row[0]) == self.size:

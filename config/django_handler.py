@@ -16,7 +16,7 @@ from typing import Any
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
-from django.http import FileResponse
+from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
@@ -51,9 +51,10 @@ class ThreadedHandler(ASGIHandler):
                 response = refusal
             else:
                 response = await self._in_thread(self._respond, scope, request)
-            await self.send_response(response, send)
-            if response.streaming:
-                await self._in_thread(response.close)
+            if isinstance(response, StreamingHttpResponse) and not response.is_async:
+                await self._stream(response, send)
+            else:
+                await self.send_response(response, send)
         finally:
             body.close()
 
@@ -66,6 +67,25 @@ class ThreadedHandler(ASGIHandler):
         if not response.streaming:
             response.close()  # ends the request's use of its connection, in the thread that has it
         return response
+
+    async def _stream(self, response: StreamingHttpResponse, send: Send) -> None:
+        """Send a synchronous stream (a static file) piece by piece, read in a thread."""
+        headers = [
+            (name.encode("latin1"), value.encode("latin1")) for name, value in response.items()
+        ]
+        headers += [
+            (b"set-cookie", cookie.OutputString().encode("latin1"))
+            for cookie in response.cookies.values()
+        ]
+        status = response.status_code
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        parts = iter(response)
+        try:
+            while (part := await self._in_thread(next, parts, None)) is not None:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await self._in_thread(response.close)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         context = contextvars.copy_context()

@@ -216,7 +216,7 @@ STATICFILES_DIRS: list[Any] = [
     ("bootstrap", bootstrap_wrapper.get_bootstrap_dir()),
 ]
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_MAX_AGE = 3600
+WHITENOISE_MAX_AGE = 300
 
 # --- language and time ----------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -93,10 +93,12 @@ def wait_for(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     raise AssertionError("it did not happen in time")
 
 
-def wait_for_lock(other: psycopg.Connection[Any], *, waiting: int = 1) -> None:
+def wait_for_lock(
+    other: psycopg.Connection[Any], *, waiting: int = 1, seconds: float = PATIENCE_SECONDS
+) -> None:
     """Return once `waiting` sessions of this database wait for a lock."""
     count = (
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
         "AND datname = current_database()"
     )
-    wait_for(lambda: other.execute(count).fetchone()[0] >= waiting)  # type: ignore[index]
+    wait_for(lambda: other.execute(count).fetchone()[0] >= waiting, seconds)  # type: ignore[index]

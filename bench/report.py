@@ -1,0 +1,249 @@
+"""From figures to the table on the terminal and the page docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.alarms import Cost, total_cost
+
+Rows = list[Sequence[str]]
+
+
+def write_table(figures: dict[str, Any]) -> str:
+    """Return what was owed and what was measured, as plain text."""
+    rows = [("measured", "figure", "owed", ""), *owed_rows(figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def owed_rows(figures: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield each promise with its figure: what, how much, what is owed, and whether it is met."""
+    if "pushes" in figures:
+        lane, *_, empty, empty_asgi = figures["pushes"]
+        form, drf = figures["pushes"][2:4]
+        rate = lane["per_second"]
+        yield _owed("durable pushes per second, one process", rate, ">=", 7000, "{:,.0f}/s")
+        yield _owed("p99 of a push, 32 connections", lane["p99_ms"], "<", 20, "{:.1f} ms")
+        for name, other in (("by DRF, JSON", drf), ("by DRF, form", form)):
+            ratio = rate / other["per_second"]
+            yield _owed(f"lane to the same {name}", ratio, ">=", 6, "{:.1f} x")
+        for name, other in (("", empty), (", gunicorn's worker", empty_asgi)):
+            yield (
+                f"lane to an empty answer{name}",
+                f"{rate / other['per_second']:.2f} x of {other['per_second']:,.0f}/s",
+                "",
+                "",
+            )
+        yield _owed("steady pushes updated HOT", lane["hot"] * 100, ">=", 99, "{:.2f} %")
+    for engine in figures.get("engine", ()):
+        yield from _owed_engine(engine)
+
+
+def _owed_engine(engine: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    size = f"{engine['monitors']:,} monitors"
+    for run in engine["steady"]:
+        yield _owed(
+            f"due to incident p99, {size}, 60/{run['window_seconds']}, {run['silent']:,} silent",
+            run["lag_p99_seconds"],
+            "<=",
+            2,
+            "{:.2f} s",
+        )
+    for outage in engine["outages"]:
+        total = outage["sweep_seconds"] + outage["advance_seconds"]
+        label = f"{outage['due']:,} due at once, {size}"
+        if outage["due"] == 10_000:
+            yield _owed(label, total, "<", 3, "{:.2f} s")
+        else:
+            yield label, f"{total:.1f} s", "", ""
+
+
+def _owed(
+    name: str, value: float, relation: str, limit: float, form: str
+) -> tuple[str, str, str, str]:
+    met = {">=": value >= limit, "<": value < limit, "<=": value <= limit}[relation]
+    said = form.format(limit).replace(".00", "").replace(".0 ", " ")
+    return name, form.format(value), f"{relation} {said}", "met" if met else "NOT MET"
+
+
+def write_page(figures: dict[str, Any]) -> str:
+    """Return the page about performance, every figure out of this run."""
+    parts = [
+        _INTRODUCTION.format(command=figures["command"], taken_at=figures["taken_at"]),
+        _table(("", ""), [(name, value) for name, value in figures["facts"].items()]),
+        "## What is owed, and what was measured\n",
+        _table(("measured", "figure", "owed", ""), list(owed_rows(figures))),
+    ]
+    if "pushes" in figures:
+        parts += [_PUSHES, _table(_PUSH_HEAD, [_push_row(w, figures) for w in figures["pushes"]])]
+    if "statement" in figures:
+        parts += [_STATEMENT, _table(("in a batch", "rows/s", "per batch"), _batch_rows(figures))]
+    if "alarms" in figures:
+        parts += _alarm_parts([Cost(**cost) for cost in figures["alarms"]])
+    if any(engine["steady"] for engine in figures["engine"]):
+        parts += [_STEADY, _table(_STEADY_HEAD, _steady_rows(figures)), _rearm_text(figures)]
+    if any(engine["outages"] for engine in figures["engine"]):
+        parts += [_OUTAGES, _table(_OUTAGE_HEAD, _outage_rows(figures))]
+    return "\n".join(parts)
+
+
+def _table(head: Sequence[str], rows: Rows | list[tuple[str, ...]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cells) + " |"
+
+    return "\n".join([line(head), line(["---"] * len(head)), *map(line, rows)]) + "\n"
+
+
+_INTRODUCTION = """# Performance
+
+Written by `{command}` ({taken_at}); do not edit. Each figure is from that one run, on servers of its
+own with every commit on disk. Clients, web processes and PostgreSQL share the machine's cores. The
+machine's mood changes figures by a third, ratios by far less: compare ratios.
+"""
+
+_PUSHES = """## Pushes over HTTP
+
+`python -m bench --only pushes`. 32 connections push to 2,000 of 100,000 monitors as fast as they
+are answered; each way takes its turn and the medians are shown. Every answer but the empty ones was
+found in the database afterwards.
+"""
+_PUSH_HEAD = ("way", "answers/s", "p50", "p99", "of the lane", "answered", "stored", "HOT")
+
+
+def _push_row(way: dict[str, Any], figures: dict[str, Any]) -> tuple[str, ...]:
+    ratio = way["per_second"] / figures["pushes"][0]["per_second"]
+    stored, hot = way["stored"], way["hot"]
+    return (
+        way["name"],
+        f"{way['per_second']:,.0f}",
+        f"{way['p50_ms']:.1f} ms",
+        f"{way['p99_ms']:.1f} ms",
+        f"{ratio:.2f}",
+        f"{way['answers']:,}",
+        "" if stored is None else f"{stored:,}",
+        "" if hot is None else f"{hot:.2%}",
+    )
+
+
+_STATEMENT = """## The recorder's statement alone
+
+`python -m bench --only statement`. One session, one batch after the other, each committed.
+"""
+
+
+def _batch_rows(figures: dict[str, Any]) -> Rows:
+    return [
+        (str(b["size"]), f"{b['rows_per_second']:,.0f}", f"{b['milliseconds']:.2f} ms")
+        for b in figures["statement"]
+    ]
+
+
+_ALARMS = """## The lazy alarm, and a deadline that every push moves
+
+`python -m bench --only alarms`. The sweep needs to know when to look at a monitor. `check_at` is
+lazy: pushes leave it alone, and the sweep sets it anew when it rings too early. The other way is an
+indexed deadline that each push moves: no re-arms, but no update within its page either. In batches
+of 64, on copies of the table with 100,000 monitors that took turns:
+"""
+_COST_HEAD = ("", "time", "VACUUM later", "log", "HOT", "indexes grew to")
+_TOTAL_HEAD = ("all in all, per push", "lazy alarm", "indexed deadline")
+
+
+def _alarm_parts(costs: list[Cost]) -> list[str]:
+    rows = [
+        (
+            cost.name,
+            f"{cost.microseconds:.1f} µs",
+            f"{cost.vacuum_microseconds:.1f} µs",
+            f"{cost.wal_bytes:.0f} bytes",
+            f"{cost.hot:.0%}",
+            f"{cost.index_growth:.2f} x",
+        )
+        for cost in costs
+    ]
+    totals = []
+    for window, share in ((90, 1.0), (300, 0.25)):
+        both = total_cost(costs, rearms_per_push=share)
+        said = [f"{c['microseconds']:.1f} µs, {c['wal_bytes']:.0f} bytes" for c in both.values()]
+        totals.append((f"cadence 60, window {window}: {share:g} re-arms per push", *said))
+    return [_ALARMS, _table(_COST_HEAD, rows), _table(_TOTAL_HEAD, totals)]
+
+
+_STEADY = """## Silence, beside steady pushing
+
+`python -m bench --only sweep` (with `--large` for a million). Every monitor pushes once a minute,
+by another process and the recorder's statement, while the engine's real rounds run once a second.
+Some monitors stop and fall due evenly over half a minute: few, as probes, or ten thousand. The lag
+runs from the due time to the commit of the incident with its messages. At a million monitors the
+pushes move heartbeats only, since whole ones would take this machine by themselves.
+"""
+_STEADY_HEAD = (
+    "monitors",
+    "cadence/window",
+    "fell silent",
+    "pushes/s",
+    "re-arms/s needed",
+    "re-arms/s made",
+    "due to incident p50",
+    "p99",
+    "most",
+    "longest round",
+)
+
+
+def _steady_rows(figures: dict[str, Any]) -> Rows:
+    return [
+        (
+            f"{run['monitors']:,}",
+            f"60/{run['window_seconds']}",
+            f"{run['incidents']:,}",
+            f"{run['pushes_per_second']:,.0f}",
+            f"{run['rearms_needed']:,.0f}",
+            f"{run['rearms_per_second']:,.0f}",
+            f"{run['lag_p50_seconds']:.2f} s",
+            f"{run['lag_p99_seconds']:.2f} s",
+            f"{run['lag_most_seconds']:.2f} s",
+            f"{run['longest_round_seconds']:.2f} s",
+        )
+        for engine in figures["engine"]
+        for run in engine["steady"]
+    ]
+
+
+def _rearm_text(figures: dict[str, Any]) -> str:
+    lines = [
+        f"With {engine['monitors']:,} monitors and nothing else to do, the sweep sets "
+        f"{engine['rearms']:,.0f} alarms a second anew; {engine['rearms_after_gap']:,.0f} in the "
+        "minutes after a restart, when windows overlap a listening gap and Python works them out.\n"
+        for engine in figures["engine"]
+        if "rearms" in engine
+    ]
+    return "\n".join(lines)
+
+
+_OUTAGES = """## Many at once
+
+`python -m bench --only outages`. So many monitors, of a hundred teams, fall due in one moment; then
+all of them pass again in one moment.
+"""
+_OUTAGE_HEAD = ("monitors", "at once", "sweep", "incidents and messages", "in all", "recovery")
+
+
+def _outage_rows(figures: dict[str, Any]) -> Rows:
+    return [
+        (
+            f"{outage['monitors']:,}",
+            f"{outage['due']:,}",
+            f"{outage['sweep_seconds']:.2f} s",
+            f"{outage['advance_seconds']:.2f} s",
+            f"{outage['sweep_seconds'] + outage['advance_seconds']:.2f} s",
+            f"{outage['recovery_seconds']:.2f} s",
+        )
+        for engine in figures["engine"]
+        for outage in engine["outages"]
+    ]
