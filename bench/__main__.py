@@ -1,8 +1,8 @@
 """`make bench`, or `python -m bench`: everything in one run, on servers of its own.
 
 --quick measures less of everything, in two minutes. --large adds a million monitors, some fifteen
-minutes more. --only names parts. A whole run that is not quick writes docs/performance.md; every run
-leaves its figures as JSON in var/bench/.
+minutes more. --only names parts. A whole run that is not quick writes docs/performance.md; every
+run leaves its figures as JSON in var/bench/.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from bench.population import Population, grow, populate
 from config.installation import PROJECT
 
 PARTS = ("pushes", "statement", "alarms", "sweep", "outages")
-MONITORS, MANY_MONITORS = 100_000, 1_000_000
-WINDOWS = (90, 300)
-PROBES, SILENT, OUTAGE, LARGE_OUTAGE = 200, 10_000, 10_000, 100_000
+MANY_MONITORS = 1_000_000
+PROBES, OUTAGE, LARGE_OUTAGE = 200, 10_000, 100_000
 RESULTS = PROJECT / "var" / "bench"
 PAGE = PROJECT / "docs" / "performance.md"
 
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How long each part takes its measurements, in seconds."""
+    """How long each part takes its measurements, in seconds, and of how much."""
 
+    monitors: int
+    silent: int
     pushes: float
     rounds: int
     statement: float
@@ -44,16 +45,26 @@ class Effort:
 
 
 FULL = Effort(
+    monitors=100_000,
+    silent=10_000,
     pushes=5,
     rounds=3,
     statement=3,
     alarms=10,
     steady=30,
-    windows=WINDOWS,
+    windows=(90, 300),
     outages=(OUTAGE, LARGE_OUTAGE),
 )
 QUICK = Effort(
-    pushes=2, rounds=1, statement=0.6, alarms=2, steady=8, windows=(90,), outages=(OUTAGE,)
+    monitors=20_000,
+    silent=1_000,
+    pushes=2,
+    rounds=1,
+    statement=0.5,
+    alarms=2,
+    steady=6,
+    windows=(90,),
+    outages=(OUTAGE,),
 )
 
 
@@ -66,8 +77,8 @@ def measure(
     figures: dict[str, Any] = {"facts": read_facts(bed)}
     for name, value in figures["facts"].items():
         say(f"  {name}: {value}")
-    population = populate(bed, monitors=MONITORS)
-    say(f"{MONITORS:,} monitors")
+    population = populate(bed, monitors=effort.monitors)
+    say(f"{effort.monitors:,} monitors")
     _measure_pushing(bed, population, effort, parts, figures, say)
     figures["engine"] = [
         _measure_engine(bed, population, effort, parts, "push", effort.outages, say)
@@ -131,7 +142,7 @@ def _measure_engine(
             f"{found['rearms_after_gap']:,.0f}/s after a restart"
         )
         for window in effort.windows:
-            for silent in (PROBES, SILENT):
+            for silent in (PROBES, effort.silent):
                 steady = sweeps.measure_steady(
                     bed, population, window=window, silent=silent, seconds=effort.steady, way=way
                 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from bench.installation import Bed
@@ -61,10 +62,11 @@ class Rearms(Turns):
 
     def run(self, connection: Connection) -> None:
         """Re-arm the next batch."""
+        values = {"limit": self.size, "until": datetime.now(UTC)}
         with connection.transaction():
-            row: Any = connection.execute(self.claim, {"limit": self.size}).fetchone()
+            row: Any = connection.execute(self.claim, values).fetchone()
             if row is not None and len(row[0]) == self.size:
-                connection.execute(self.sql, {"ids": row[0]}).fetchall()
+                connection.execute(self.sql, {**values, "ids": row[0]}).fetchall()
                 return
         raise AssertionError("too few alarms for so long a measurement")
 
@@ -74,11 +76,7 @@ def measure_alarms(bed: Bed, population: Population, *, seconds: float) -> list[
     settle(bed, window=300)
     turns = _make_turns(population)
     with bed.connect() as connection:
-        connection.execute("DELETE FROM monitors_listeninggap")
-        connection.execute(
-            "INSERT INTO monitors_listeningstamp (id, at) VALUES (1, now()) "
-            "ON CONFLICT (id) DO UPDATE SET at = excluded.at"
-        )
+        connection.execute("TRUNCATE monitors_listeninggap")
         for copy in turns:
             connection.execute(MAKE_COPY.format(copy=copy))
         # Far more alarms than the sweep gets through: it rings each of them once.
@@ -88,7 +86,7 @@ def measure_alarms(bed: Bed, population: Population, *, seconds: float) -> list[
             connection.execute(f"VACUUM (ANALYZE) {copy}")
         connection.execute("CHECKPOINT")
         before = {copy: _state(connection, copy) for copy in turns}
-        rearm_seconds = min(seconds, population.monitors / 60_000)
+        rearm_seconds = min(seconds, population.monitors / 200_000)
         with bed.connect() as recording:
             recording.execute(statement.SESSION)
             take_turns(recording, [turns[LAZY], turns[EAGER]], seconds)

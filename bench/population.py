@@ -71,7 +71,7 @@ SELECT team_id, right(id::text, 12), id, true, now() FROM monitors_monitor
 
 # name: settle
 # Put all monitors where an hour of steady pushing leaves them: phases spread over the cadence and
-# unrelated to the place on disk, alarms spread over the window behind some earlier push. Every
+# unrelated to the place on disk, alarms where some push before the last one set them. Every
 # `every`-th monitor has stopped, and falls due at some moment in [calm, calm + spread) from now.
 SETTLE = """
 WITH placed AS (
@@ -91,8 +91,9 @@ UPDATE monitors_heartbeat h SET state = 'up', cause = NULL, open_causes = 0, dow
   consecutive_passes = CASE WHEN stopped THEN 59 ELSE 60 END,
   last_push_at = pushed_at, clock_from = pushed_at,
   check_at = CASE WHEN stopped THEN pushed_at + make_interval(secs => %(window)s)
-    ELSE pushed_at + make_interval(secs => %(window)s - %(cadence)s * floor(
-      other * (1 + floor((%(window)s - %(cadence)s * phase) / %(cadence)s)))) END
+    ELSE pushed_at + make_interval(secs => %(window)s - %(cadence)s * (
+      floor((%(window)s - %(cadence)s * phase) / %(cadence)s)
+      - floor(other * floor(%(window)s / %(cadence)s)))) END
 FROM timed t WHERE t.monitor_id = h.monitor_id
 """
 
@@ -156,7 +157,7 @@ def settle(bed: Bed, *, window: int, every: int = 0, calm: float = 0, spread: fl
         clear_history(connection)
         connection.execute("UPDATE monitors_monitor SET silent_after = %s", [window])
         values = {
-            "window": window,
+            "window": float(window),
             "cadence": CADENCE_SECONDS,
             "every": every,
             "calm": calm,

@@ -20,6 +20,8 @@ from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from accounts.api.problems import problem_response
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -49,6 +51,8 @@ class ThreadedHandler(ASGIHandler):
             if request is None:
                 assert refusal is not None
                 response = refusal
+                if scope["path"].startswith("/api/"):
+                    response = problem_response(refusal.status_code, "The request is not UTF-8.")
             else:
                 response = await self._in_thread(self._respond, scope, request)
             if isinstance(response, StreamingHttpResponse) and not response.is_async:

@@ -10,34 +10,63 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 
 DAYS_AHEAD = 7
 DAYS_ALARM = 3
+LOCK_KEY = 7_203_003
 _NAME = re.compile(r"^monitors_pushresult_(\d{4})(\d{2})(\d{2})$")
+
+# name: make_partition
+# A table of its own first, then attached: unlike CREATE … PARTITION OF, that does not lock pushes
+# out, and behind a long query it gives up instead of making pushes queue behind it.
+MAKE = """
+SET LOCAL lock_timeout = '2s';
+CREATE TABLE {name} (LIKE monitors_pushresult INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+ALTER TABLE monitors_pushresult ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')
+"""
+
+# name: partitions
+# Every partition, and whether an interrupted detaching has to be finished.
+PARTITIONS = """
+SELECT c.relname, i.inhdetachpending FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'monitors_pushresult'::regclass
+"""
 
 
 def ensure_partitions(*, now: datetime, days_ahead: int = DAYS_AHEAD) -> int:
     """Create the partitions from yesterday to `days_ahead` days on; return how many were new."""
     wanted = {now.date() + timedelta(days=offset) for offset in range(-1, days_ahead + 1)}
-    missing = sorted(wanted - set(partition_days()))
-    with connection.cursor() as cursor:
+    return make_partitions(sorted(wanted))
+
+
+def make_partitions(days: list[date]) -> int:
+    """Create the partitions of these days where they are missing; return how many were new."""
+    if set(days) <= set(partition_days()):
+        return 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
+        missing = [day for day in days if day not in set(partition_days())]
         for day in missing:
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS monitors_pushresult_{day:%Y%m%d} "
-                f"PARTITION OF monitors_pushresult FOR VALUES "
-                f"FROM ('{day} 00:00:00+00') TO ('{day + timedelta(days=1)} 00:00:00+00')"
-            )
+            start, end = f"{day} 00:00:00+00", f"{day + timedelta(days=1)} 00:00:00+00"
+            cursor.execute(MAKE.format(name=_name(day), start=start, end=end))
     return len(missing)
 
 
 def drop_old_partitions(*, now: datetime, keep_days: int) -> int:
-    """Drop the partitions that lie wholly before `keep_days` days ago; return how many."""
+    """Drop the partitions that lie wholly before `keep_days` days ago; return how many.
+
+    Detached concurrently first, so that pushes and queries go on; within a transaction, where that
+    cannot be, plainly.
+    """
     first_kept = now.date() - timedelta(days=keep_days)
-    old = [day for day in partition_days() if day < first_kept]
+    old = [(day, pending) for day, pending in _partitions() if day < first_kept]
+    how = "" if connection.in_atomic_block else "CONCURRENTLY"
     with connection.cursor() as cursor:
-        for day in old:
-            cursor.execute(f"DROP TABLE IF EXISTS monitors_pushresult_{day:%Y%m%d}")
+        for day, is_pending in old:
+            way = "FINALIZE" if is_pending else how
+            cursor.execute(f"ALTER TABLE monitors_pushresult DETACH PARTITION {_name(day)} {way}")
+            cursor.execute(f"DROP TABLE {_name(day)}")
     return len(old)
 
 
@@ -52,11 +81,16 @@ def days_left(*, now: datetime) -> int:
 
 def partition_days() -> list[date]:
     """Return the days that have a partition, in order."""
+    return [day for day, is_pending in _partitions() if not is_pending]
+
+
+def _partitions() -> list[tuple[date, bool]]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-            "WHERE i.inhparent = 'monitors_pushresult'::regclass"
-        )
-        names = [row[0] for row in cursor.fetchall()]
-    matches = [_NAME.match(name) for name in names]
-    return sorted(date(int(m[1]), int(m[2]), int(m[3])) for m in matches if m)
+        cursor.execute(PARTITIONS)
+        rows = cursor.fetchall()
+    found = [(_NAME.match(name), is_pending) for name, is_pending in rows]
+    return sorted((date(int(m[1]), int(m[2]), int(m[3])), pending) for m, pending in found if m)
+
+
+def _name(day: date) -> str:
+    return f"monitors_pushresult_{day:%Y%m%d}"

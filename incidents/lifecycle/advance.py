@@ -55,18 +55,20 @@ LOCK_KEY = 7_203_002
 
 # name: claim_transitions
 # The oldest unhandled transitions, with what messages tell of their monitors, and their monitors'
-# latest incidents.
+# open and latest incidents. Not by id: ids carry the application's clock, and say nothing of the
+# order within one millisecond.
 CLAIM = """
 SELECT t.id, t.team_id, t.monitor_id, t.at, t.from_state, t.to_state, t.cause, t.since, t.detail,
   m.name, n.name AS namespace, m.severity, m.labels, m.runbook_url, m."interval", m.silent_after,
-  m.grace, h.last_push_at, i.id AS previous, i.state <> 'resolved' AS has_open
+  m.grace, h.last_push_at, o.id AS open, coalesce(o.id, i.id) AS previous
 FROM monitors_transition t
 LEFT JOIN monitors_monitor m ON m.id = t.monitor_id
 LEFT JOIN accounts_namespace n ON n.id = m.namespace_id
 LEFT JOIN monitors_heartbeat h ON h.monitor_id = t.monitor_id
+LEFT JOIN incidents_incident o ON o.monitor_id = t.monitor_id AND o.state <> 'resolved'
 LEFT JOIN LATERAL (
-  SELECT id, state FROM incidents_incident WHERE monitor_id = t.monitor_id
-  ORDER BY id DESC LIMIT 1) i ON true
+  SELECT id FROM incidents_incident WHERE monitor_id = t.monitor_id AND o.id IS NULL
+  ORDER BY opened_at DESC, down_since DESC LIMIT 1) i ON true
 WHERE t.handled_at IS NULL AND (%(monitor)s::uuid IS NULL OR t.monitor_id = %(monitor)s)
 ORDER BY t.id LIMIT %(limit)s
 """
@@ -143,8 +145,8 @@ def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
     team_ids = {row["team_id"] for row in rows}
     cursor.execute("SELECT clock_timestamp()")
     now = cursor.fetchone()[0]
-    latest = {row["previous"] for row in rows if row["has_open"]}
-    unresolved = Incident.objects.select_for_update(no_key=True).filter(pk__in=latest)
+    found = {row["open"] for row in rows if row["open"]}
+    unresolved = Incident.objects.select_for_update(no_key=True).filter(pk__in=found)
     still_open = {i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)}
     rules = load_rules(team_ids)
     used = {c for team_rules in rules.values() for rule in team_rules for c in rule.channels}
@@ -267,8 +269,9 @@ def _contacts(
 
 def _write(work: Work) -> None:
     created = {incident.pk for incident in work.created}
-    insert_rows(Incident, work.created)
+    # The ended ones first: a monitor that recovered and failed again has one open incident only.
     end_incidents(incident for pk, incident in work.changed.items() if pk not in created)
+    insert_rows(Incident, work.created)
     for row in work.deliveries:
         if cancelled_at := work.cancelled.get(row["id"]):
             row |= {"state": DeliveryState.CANCELLED, "finished_at": cancelled_at}

@@ -247,9 +247,9 @@ def _read(request: Request, body: bytes) -> dict[str, Any]:
     if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
         raise exceptions.UnsupportedMediaType(content_type, "The body must be UTF-8.")
     if not body:
-        query: str = request.META.get("QUERY_STRING", "")
+        query = _query_bytes(request)
         if query:
-            return read_fields(_form(query.encode("latin-1", "replace")), typed=False)
+            return read_fields(_form(query), typed=False)
         raise invalid("status", "This field is required: pass or fail.", "required")
     if media_type in _JSON_TYPES:
         data = parse_json(body, parse_int=JSONNumber, parse_float=JSONNumber)
@@ -260,6 +260,15 @@ def _read(request: Request, body: bytes) -> dict[str, Any]:
     raise exceptions.UnsupportedMediaType(
         media_type or "(none)", "Send application/json or a form."
     )
+
+
+def _query_bytes(request: Request) -> bytes:
+    """Return the query string as it was sent, or what WSGI made of it."""
+    scope = getattr(request._request, "scope", None)
+    if scope is not None:
+        return bytes(scope["query_string"])
+    query: str = request.META.get("QUERY_STRING", "")
+    return query.encode("latin-1", "replace")
 
 
 def _form(data: bytes) -> dict[str, str]:

@@ -96,7 +96,6 @@ def test_both_ways_agree_on_every_case(team):
     assert not wrong, "\n".join(str(line)[:400] for line in wrong)
 
 
-@pytest.mark.xfail(strict=True, reason="the query string reaches Django as raw bytes")
 def test_raw_bytes_in_a_query_are_utf_8_or_a_problem(team):
     replies = drive(make_monitors(team, len(RAW_QUERIES)), RAW_QUERIES, lane=True)
     assert [reply.status for reply in replies] == [case.status for case in RAW_QUERIES]

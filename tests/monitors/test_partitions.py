@@ -71,10 +71,6 @@ def test_a_push_lands_in_its_days_partition_and_finds_its_index(team):
         assert cursor.fetchone() == (0,)
 
 
-OPEN = pytest.mark.xfail(strict=True, reason="partitions are made and dropped under a full lock")
-
-
-@OPEN
 @pytest.mark.django_db(transaction=True)
 def test_processes_that_start_together_may_all_make_partitions():
     later = database_now() + timedelta(days=60)
@@ -87,7 +83,6 @@ def test_processes_that_start_together_may_all_make_partitions():
                 drop(day)
 
 
-@OPEN
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("what", ["make", "drop"])
 def test_partitions_change_beside_a_long_read_without_holding_up_pushes(team, what):
@@ -123,3 +118,4 @@ def test_partitions_change_beside_a_long_read_without_holding_up_pushes(team, wh
             for day in partition_days():
                 if abs(day - now.date()) > timedelta(days=20):
                     drop(day)
+
