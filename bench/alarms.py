@@ -60,15 +60,15 @@ class Rearms(Turns):
 
     claim: str = field(default="")
 
-    def run(self, connection: Connection) -> None:
-        """Re-arm the next batch."""
+    def run(self, connection: Connection) -> bool:
+        """Re-arm the next batch, and return whether there was a whole one."""
         values = {"limit": self.size, "until": datetime.now(UTC)}
         with connection.transaction():
             row: Any = connection.execute(self.claim, values).fetchone()
             if row is not None and len(row[0]) == self.size:
                 connection.execute(self.sql, {**values, "ids": row[0]}).fetchall()
-                return
-        raise AssertionError("too few alarms for so long a measurement")
+                return True
+        return False
 
 
 def measure_alarms(bed: Bed, population: Population, *, seconds: float) -> list[Cost]:
@@ -79,18 +79,17 @@ def measure_alarms(bed: Bed, population: Population, *, seconds: float) -> list[
         connection.execute("TRUNCATE monitors_listeninggap")
         for copy in turns:
             connection.execute(MAKE_COPY.format(copy=copy))
-        # Far more alarms than the sweep gets through: it rings each of them once.
+        # Each of these rings once: the sweep ends when all of them are set anew.
         connection.execute(f"UPDATE {SWEPT} SET check_at = now() - interval '1 hour'")
         for copy in turns:
             connection.execute(f"VACUUM (FULL, ANALYZE) {copy}")
             connection.execute(f"VACUUM (ANALYZE) {copy}")
         connection.execute("CHECKPOINT")
         before = {copy: _state(connection, copy) for copy in turns}
-        rearm_seconds = min(seconds, population.monitors / 200_000)
         with bed.connect() as recording:
             recording.execute(statement.SESSION)
             take_turns(recording, [turns[LAZY], turns[EAGER]], seconds)
-        take_turns(connection, [turns[SWEPT]], rearm_seconds)
+        turns[SWEPT].take(connection, seconds=seconds)
         costs = [_cost(connection, copy, turns[copy], before[copy]) for copy in turns]
         for copy in turns:
             connection.execute(f"DROP TABLE {copy}")

@@ -56,16 +56,16 @@ class Turns:
         """Run batches for so long."""
         before = read_number(connection, WRITTEN)
         until = (started := time.monotonic()) + seconds
-        while (now := time.monotonic()) < until:
-            self.run(connection)
+        while time.monotonic() < until and self.run(connection):
             self.count += 1
-        self.seconds += now - started
+        self.seconds += time.monotonic() - started
         self.written += read_number(connection, WRITTEN) - before
 
-    def run(self, connection: Connection) -> None:
-        """Run the next batch."""
+    def run(self, connection: Connection) -> bool:
+        """Run the next batch, and return whether there was one."""
         batch = {"batch": self.batches[self.count % len(self.batches)]}
         connection.execute(self.sql, batch, prepare=True).fetchall()
+        return True
 
 
 def measure_batches(bed: Bed, population: Population, *, seconds: float) -> list[Batch]:

@@ -6,18 +6,22 @@ running it. Each completed round stamps a row under its runner's name.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
-from django.utils.timezone import now
+from django.db import DatabaseError, connection
 from django_scopes import scopes_disabled
 
 from incidents.delivery.pool import SenderPool
 from incidents.lifecycle.advance import advance
 from monitors.models import ListeningGap, PushReceipt, Transition
 from monitors.partitions import drop_old_partitions, ensure_partitions
+from monitors.queries import database_now
 from monitors.sweep import sweep
+
+log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 50
 RECEIPT_HOURS = 24
@@ -74,13 +78,25 @@ def deliver_round(pool: SenderPool, *, runner: str = "deliver") -> int:
 
 
 def maintain(*, runner: str = "maintain") -> None:
-    """Make partitions ahead, drop old ones and what nobody needs any more."""
-    at = now()
+    """Make partitions ahead, drop old ones and what nobody needs any more.
+
+    Age is measured by the database's clock: a host whose clock is wrong must not drop today's
+    results. A step that fails is logged and leaves the others, and who called, to their work.
+    """
+    at = database_now()
+    old = at - timedelta(days=HISTORY_DAYS)
+    receipts = at - timedelta(hours=RECEIPT_HOURS)
+    steps: list[Callable[[], object]] = [
+        lambda: ensure_partitions(now=at),
+        lambda: drop_old_partitions(now=at, keep_days=settings.RESULT_DAYS),
+        lambda: PushReceipt.objects.filter(created_at__lt=receipts).delete(),
+        lambda: Transition.objects.filter(handled_at__lt=old).delete(),
+        lambda: ListeningGap.objects.filter(ended_at__lt=old).delete(),
+    ]
     with scopes_disabled():
-        ensure_partitions(now=at)
-        drop_old_partitions(now=at, keep_days=settings.RESULT_DAYS)
-        PushReceipt.objects.filter(created_at__lt=at - timedelta(hours=RECEIPT_HOURS)).delete()
-        old = at - timedelta(days=HISTORY_DAYS)
-        Transition.objects.filter(handled_at__lt=old).delete()
-        ListeningGap.objects.filter(ended_at__lt=old).delete()
+        for step in steps:
+            try:
+                step()
+            except DatabaseError:
+                log.exception("a step of the maintenance failed")
         stamp(runner)

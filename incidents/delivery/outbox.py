@@ -26,10 +26,22 @@ MOST_RETRY_AFTER_SECONDS = 3600.0
 # name: drop_orphans
 # A recovery whose first message failed or was cancelled is told to nobody.
 DROP_ORPHANS = """
-UPDATE incidents_delivery d SET state = 'cancelled', finished_at = now()
-FROM incidents_delivery a
-WHERE d.state = 'pending' AND d.next_attempt_at <= now() AND a.id = d.after_id
-  AND a.state IN ('failed', 'cancelled')
+UPDATE incidents_delivery SET state = 'cancelled', finished_at = now() WHERE id IN (
+  SELECT d.id FROM incidents_delivery d JOIN incidents_delivery a ON a.id = d.after_id
+  WHERE d.state = 'pending' AND d.next_attempt_at <= now() AND a.state IN ('failed', 'cancelled')
+  FOR UPDATE OF d SKIP LOCKED)
+"""
+
+# name: drop_seen
+# A page whose sender died may have gone out. It is not sent again once somebody has seen the
+# incident; if the monitor has recovered by itself it is, so that the recovery finds its beginning.
+DROP_SEEN = """
+UPDATE incidents_delivery SET state = 'cancelled', lease_token = NULL, finished_at = now()
+WHERE id IN (
+  SELECT d.id FROM incidents_delivery d JOIN incidents_incident i ON i.id = d.incident_id
+  WHERE d.state = 'sending' AND d.next_attempt_at <= now() AND d.event = 'incident.opened'
+    AND (i.state = 'acknowledged' OR i.resolved_reason <> 'recovered')
+  FOR UPDATE OF d SKIP LOCKED)
 """
 
 # name: claim
@@ -99,6 +111,7 @@ class Leased:
 def claim(*, limit: int, per_team: int = MOST_PER_TEAM) -> list[Leased]:
     """Lease up to `limit` due messages, fairly over the teams."""
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(DROP_SEEN)
         cursor.execute(DROP_ORPHANS)
         cursor.execute(CLAIM, {"limit": limit, "per_team": per_team, "lease": LEASE_SECONDS})
         rows = cursor.fetchall()

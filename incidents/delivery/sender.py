@@ -12,7 +12,7 @@ from django_scopes import scopes_disabled
 from incidents.channels.base import Message, Outcome
 from incidents.channels.registry import KINDS
 from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, record
-from incidents.models import Channel, TimelineEvent
+from incidents.models import Channel, Incident, IncidentState, TimelineEvent
 from incidents.notifications.fallback import mail_owners_if_unreached
 from monitors.queries import database_now
 
@@ -39,6 +39,8 @@ def _attempt(leased: Leased) -> Outcome:
         config = {"to": [leased.contact.removeprefix("email:")]}
     if kind is None or config is None:
         return Outcome("failed", "The channel no longer exists.")
+    if leased.attempt_count > MOST_ATTEMPTS:
+        return Outcome("failed", "Every sender died with it; given up.")
     message = Message(
         key=str(leased.id), event=leased.event, at=leased.created_at, payload=leased.payload
     )
@@ -60,10 +62,12 @@ def _record(leased: Leased, outcome: Outcome) -> str:
         state = "pending"
         delay = backoff_seconds(leased.attempt_count, outcome.retry_after_seconds)
     with transaction.atomic():
+        if state == "pending" and _was_seen(leased):
+            state = "cancelled"
         ours = record(
             leased, state=state, outcome=outcome.kind, detail=outcome.detail, delay_seconds=delay
         )
-        if ours and leased.incident_id is not None and state != "pending":
+        if ours and leased.incident_id is not None and state in ("delivered", "failed"):
             _tell_timeline(leased, leased.incident_id, state, outcome.detail)
         if ours and outcome.disable_channel and leased.channel_id is not None:
             Channel.objects.filter(pk=leased.channel_id, disabled_at=None).update(
@@ -72,6 +76,18 @@ def _record(leased: Leased, outcome: Outcome) -> str:
     if ours and state == "failed" and leased.event == "incident.opened" and leased.incident_id:
         mail_owners_if_unreached(incident_id=leased.incident_id)
     return state
+
+
+def _was_seen(leased: Leased) -> bool:
+    """Return whether a page needs no further try: its incident was seen, or is over.
+
+    Takes the incident's lock before the delivery's, as acknowledging does: of the two, the later
+    one sees what the other did.
+    """
+    if leased.event != "incident.opened" or leased.incident_id is None:
+        return False
+    incident = Incident.objects.select_for_update(no_key=True).filter(pk=leased.incident_id).first()
+    return incident is not None and incident.state != IncidentState.OPEN
 
 
 def _tell_timeline(leased: Leased, incident_id: UUID, state: str, detail: str) -> None:

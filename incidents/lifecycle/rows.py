@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 # Insert a batch that arrives as one JSON array.
 _INSERT = """
 INSERT INTO {table} ({columns})
-SELECT {columns} FROM json_to_recordset(%s::json) AS r({typed})
+SELECT {columns} FROM jsonb_to_recordset(%s::jsonb) AS r({typed})
 """
 
 

@@ -26,7 +26,7 @@ OWNER_STEP = 1_000_000  # a step number that no escalation uses
 
 
 def mail_owners_if_unreached(*, incident_id: UUID) -> int:
-    """Mail the owners if every message that opened the incident has failed; return how many mails.
+    """Mail the owners if no message that opened the incident got through; return how many mails.
 
     Safe to run twice: the notification's unique key admits each owner once.
     """
@@ -35,7 +35,9 @@ def mail_owners_if_unreached(*, incident_id: UUID) -> int:
         if incident is None or incident.state != IncidentState.OPEN:
             return 0
         opened = Delivery.objects.filter(incident=incident, event="incident.opened")
-        if opened.exclude(state=DeliveryState.FAILED).exists():
+        # Of an incident that is open, only what went with its channel is cancelled.
+        unreached = (DeliveryState.FAILED, DeliveryState.CANCELLED)
+        if opened.exclude(state__in=unreached).exists():
             return 0
         team = Team.objects.get(pk=incident.team_id)
         monitor = Monitor.objects.select_related("heartbeat").filter(pk=incident.monitor_id).first()

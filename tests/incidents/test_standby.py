@@ -1,0 +1,192 @@
+"""The standby: it works when nobody else does, and at no other time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.db import connection
+from django.utils.timezone import now
+
+from incidents.delivery.pool import SenderPool
+from incidents.engine import deliver_round, maintain, run_round, stamp, stamp_ages
+from incidents.management.commands.standby import STALE_SECONDS, Standby
+from incidents.models import Delivery, Incident
+from monitors.models import ListeningGap, PushReceipt, Transition
+from monitors.partitions import ensure_partitions, partition_days
+from monitors.queries import database_now
+from monitors.services import create_monitor
+from tests.incidents.telling import (
+    channel_to,
+    deliveries,
+    events,
+    go,
+    incidents,
+    make_due,
+    route_to,
+    states,
+)
+from tests.monitors.pushing import age, listen, make_monitors, push
+from tests.providers import Provider
+from tests.racing import at_once, session
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def standby():
+    running = Standby(SenderPool(4))
+    yield running
+    running.pool.close()
+
+
+def set_stamp(name: str, seconds_ago: float) -> None:
+    stamp(name)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE monitors_enginestamp SET at = at - make_interval(secs => %s) WHERE name = %s",
+            [seconds_ago, name],
+        )
+
+
+def test_without_any_engine_a_silence_becomes_a_page(team, standby):
+    """N8 and S1: no broker, no beat, no worker; the standby alone."""
+    with Provider() as provider:
+        route_to(team, channel_to(team, provider))
+        monitor, _ = create_monitor(team=team, name="m")
+        push(monitor)
+        age(monitor, 91)
+        listen()
+        standby.look(0.0)
+        provider.wait(1)
+        push(monitor)
+        standby.look(1.0)
+        provider.wait(2)
+    standby.pool.close()
+    assert events(provider) == ["incident.opened", "incident.resolved"]
+    assert incidents()[0].cause == "silence"
+    assert {"engine:standby", "deliver:standby", "maintain:standby"} <= set(stamp_ages())
+
+
+def test_it_stands_back_while_the_engine_runs(team, standby):
+    set_stamp("engine", STALE_SECONDS - 1)
+    set_stamp("deliver", STALE_SECONDS - 1)
+    push(create_monitor(team=team, name="m")[0], "fail")
+    standby.look(0.0)
+    assert incidents() == []
+    assert "engine:standby" not in stamp_ages()
+
+
+def test_it_stands_in_for_one_part_alone(team, standby):
+    with Provider() as provider:
+        route_to(team, channel_to(team, provider))
+        push(create_monitor(team=team, name="m")[0], "fail")
+        set_stamp("engine", STALE_SECONDS + 1)
+        stamp("deliver")
+        standby.look(0.0)
+        assert states() == ["pending"]
+        set_stamp("deliver", STALE_SECONDS + 1)
+        stamp("engine")
+        standby.look(1.0)
+        provider.wait(1)
+
+
+def test_it_outlives_a_database_that_goes_away(team, standby):
+    push(create_monitor(team=team, name="m")[0], "fail")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+    with session() as killer:
+        killer.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    standby.look(0.0)  # finds its connection dead
+    standby.look(1.0)
+    assert len(incidents()) == 1
+
+
+def test_several_engines_at_once_open_one_incident_and_send_one_notice(team):
+    """S5: two beats, two standbys, four workers."""
+    with Provider() as provider:
+        route_to(team, channel_to(team, provider))
+        monitors = make_monitors(team, 12)
+        for n, monitor in enumerate(monitors):
+            push(monitor, "fail" if n % 2 else "pass")
+            if n % 2 == 0:
+                age(monitor, 91)
+        listen()
+        pools = [SenderPool(4) for _ in range(3)]
+        engines = [run_round] * 4 + [lambda p=pool: deliver_round(p) for pool in pools]
+        at_once(*engines)
+        at_once(*engines)
+        for pool in pools:
+            pool.close()
+        provider.wait(12)
+    assert Incident.objects.count() == 12
+    assert Delivery.objects.filter(state="delivered", attempt_count=1).count() == 12
+    assert len(provider.got) == 12
+
+
+def test_a_round_goes_on_until_nothing_is_left(team):
+    monitor, _ = create_monitor(team=team, name="m")
+    push(monitor, "fail")
+    assert run_round() == 1
+    assert run_round() == 0
+    assert not Transition.objects.filter(handled_at=None).exists()
+    assert stamp_ages()["engine"] < 5
+
+
+def test_maintenance_keeps_by_the_databases_clock(team):
+    """S6: what an application clock that is far ahead calls old is not."""
+    monitor, _ = create_monitor(team=team, name="m")
+    push(monitor, receipt="k")
+    go(monitor, "fail")
+    days = partition_days()
+    try:
+        with time_machine.travel(now() + timedelta(days=500), tick=True):
+            maintain()
+        assert set(days) <= set(partition_days())
+    finally:
+        ensure_partitions(now=database_now())
+    assert PushReceipt.objects.count() == 1
+    assert Transition.objects.count() == 2
+    PushReceipt.objects.update(created_at=now() - timedelta(hours=25))
+    Transition.objects.update(handled_at=now() - timedelta(days=401))
+    maintain()
+    assert (PushReceipt.objects.count(), Transition.objects.count()) == (0, 0)
+    assert "maintain" in stamp_ages()
+
+
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'no'; END $$;
+CREATE TRIGGER refuse BEFORE DELETE ON monitors_pushreceipt FOR EACH STATEMENT
+  EXECUTE FUNCTION refuse();
+"""
+
+
+def test_maintenance_that_fails_does_not_keep_the_standby_from_its_work(team, standby):
+    """A step that cannot be done must not be the reason why pages do not go out."""
+    push(create_monitor(team=team, name="m")[0], "fail")
+    ListeningGap.objects.create(started_at="2020-01-01T00:00Z", ended_at="2020-01-02T00:00Z")
+    with connection.cursor() as cursor:
+        cursor.execute(REFUSE)
+        try:
+            standby.look(0.0)
+        finally:
+            cursor.execute("DROP FUNCTION refuse CASCADE")
+    assert len(incidents()) == 1
+    assert not ListeningGap.objects.exists()  # nor the other steps from theirs
+
+
+def test_a_pool_of_the_standby_and_one_of_a_worker_share_the_outbox(team):
+    with Provider() as provider:
+        route_to(team, channel_to(team, provider))
+        for monitor in make_monitors(team, 20):
+            go(monitor, "fail")
+        make_due()
+        pools = [SenderPool(6), SenderPool(6)]
+        at_once(*[lambda p=pool: p.deliver_due(round_seconds=3) for pool in pools])
+        for pool in pools:
+            pool.close()
+    assert len(provider.got) == 20
+    assert {d.state for d in deliveries()} == {"delivered"}
