@@ -29,9 +29,9 @@ def owed_rows(figures: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         rate = lane["per_second"]
         yield _owed("durable pushes per second, one process", rate, ">=", 7000, "{:,.0f}/s")
         yield _owed("p99 of a push, 32 connections", lane["p99_ms"], "<", 20, "{:.1f} ms")
-        for name, other in (("by DRF, JSON", drf), ("by DRF, form", form)):
+        for name, other in (("DRF, JSON", drf), ("DRF, form", form)):
             ratio = rate / other["per_second"]
-            yield _owed(f"lane to the same {name}", ratio, ">=", 6, "{:.1f} x")
+            yield _owed(f"lane to {name}", ratio, ">=", 6, "{:.1f} x")
         for name, other in (("", empty), (", gunicorn's worker", empty_asgi)):
             yield (
                 f"lane to an empty answer{name}",

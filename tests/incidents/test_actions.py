@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from django.db import transaction
 
@@ -220,10 +222,8 @@ def test_a_hand_and_a_recovery_at_once_end_it_once(monitor, incident):
     push(monitor, "pass")
 
     def by_hand() -> None:
-        try:
+        with contextlib.suppress(AlreadyResolved):
             resolve_incident(incident=incident, actor="ann")
-        except AlreadyResolved:
-            pass
 
     at_once(by_hand, advance)
     advance()

@@ -73,7 +73,9 @@ def test_a_2xx_is_delivered_by_one_attempt(provider, paged):
     assert ids(provider) == [str(paged.pk)]
 
 
-@pytest.mark.parametrize("answer", [500, 503, 429, 408, Answer(reset=True), Answer(raw=b"nope\r\n")])
+@pytest.mark.parametrize(
+    "answer", [500, 503, 429, 408, Answer(reset=True), Answer(raw=b"nope\r\n")]
+)
 def test_what_may_pass_is_tried_again_with_the_same_key(provider, paged, answer):
     """N2."""
     provider.answer = lambda n: answer if n == 1 else 200

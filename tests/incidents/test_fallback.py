@@ -77,9 +77,7 @@ def test_a_channel_that_is_still_being_tried_is_waited_for(team, monitor, refusi
     assert len(mail.outbox) == 1
 
 
-def test_a_channel_that_was_deleted_before_it_was_told_counts_as_unreached(
-    team, monitor, refusing
-):
+def test_a_channel_that_was_deleted_before_it_was_told_counts_as_unreached(team, monitor, refusing):
     gone = channel_to(team, "http://127.0.0.1:9/", "b")
     route_to(team, channel_to(team, refusing, "a"), gone)
     go(monitor, "fail")

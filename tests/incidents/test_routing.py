@@ -121,7 +121,7 @@ def hours(**entry: Any) -> dict[str, Any]:
     ],
 )
 def test_hours(entry, at, expected):
-    moment = datetime.fromisoformat(at.replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(at)
     assert rule_matches(hours(**entry), subject(at=moment)) is expected
 
 
@@ -148,9 +148,7 @@ def test_hours_equal_a_walk_back_to_the_beginning_of_the_span(start, end, weekda
 
 
 def a_rule(name: str, *channels: UUID, **options: Any) -> Rule:
-    return Rule(
-        id=uuid4(), name=name, match=options.pop("match", {}), channels=channels, **options
-    )
+    return Rule(id=uuid4(), name=name, match=options.pop("match", {}), channels=channels, **options)
 
 
 CATCH_ALL = Rule(id=uuid4(), name=CATCH_ALL_NAME, match={}, is_catch_all=True)

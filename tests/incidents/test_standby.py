@@ -29,7 +29,7 @@ from tests.incidents.telling import (
 )
 from tests.monitors.pushing import age, listen, make_monitors, push
 from tests.providers import Provider
-from tests.racing import at_once, session
+from tests.racing import at_once, session, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -118,9 +118,9 @@ def test_several_engines_at_once_open_one_incident_and_send_one_notice(team):
         engines = [run_round] * 4 + [lambda p=pool: deliver_round(p) for pool in pools]
         at_once(*engines)
         at_once(*engines)
+        wait_for(lambda: deliver_round(pools[0]) == 0 and len(provider.got) >= 12)
         for pool in pools:
             pool.close()
-        provider.wait(12)
     assert Incident.objects.count() == 12
     assert Delivery.objects.filter(state="delivered", attempt_count=1).count() == 12
     assert len(provider.got) == 12
@@ -186,6 +186,7 @@ def test_a_pool_of_the_standby_and_one_of_a_worker_share_the_outbox(team):
         make_due()
         pools = [SenderPool(6), SenderPool(6)]
         at_once(*[lambda p=pool: p.deliver_due(round_seconds=3) for pool in pools])
+        wait_for(lambda: pools[0].deliver_due(round_seconds=1) == 0 and len(provider.got) >= 20)
         for pool in pools:
             pool.close()
     assert len(provider.got) == 20

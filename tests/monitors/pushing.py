@@ -77,7 +77,7 @@ async def ask(
         if parts:
             part = parts.pop(0)
             return {"type": "http.request", "body": part, "more_body": bool(parts)}
-        await asyncio.Event().wait()
+        return await asyncio.get_running_loop().create_future()  # the client stays
 
     async def send(event: Any) -> None:
         sent.append(event)

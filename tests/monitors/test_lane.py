@@ -20,6 +20,7 @@ from tests.monitors.pushing import (
     running_application,
     slug_of,
 )
+from tests.racing import session, wait_for, wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -188,3 +189,55 @@ def test_pushes_answer_while_the_body_is_still_coming(team):
 
     assert asyncio.run(scenario()).status == 201
     assert results(monitors[0]) == []
+
+
+async def _push_at_once(monitor: Monitor, slug: str, count: int, meanwhile: Any) -> list[Reply]:
+    """Push many times to a monitor whose row is held until `meanwhile` has had its way."""
+    async with running_application() as app:
+        path = f"/api/push/{slug}/results"
+        await ask(app, "POST", path, b'{"status":"pass"}')  # its connection is open, then
+        with session() as holder:
+            holder.execute("BEGIN")
+            holder.execute(
+                "SELECT 1 FROM monitors_heartbeat WHERE monitor_id = %s FOR UPDATE", [monitor.pk]
+            )
+            tasks = [
+                asyncio.create_task(ask(app, "POST", path, b'{"status":"pass"}'))
+                for _ in range(count)
+            ]
+            with session() as watcher:
+                await asyncio.to_thread(wait_for_lock, watcher)
+                await asyncio.to_thread(meanwhile, watcher, tasks)
+            holder.execute("ROLLBACK")
+        return await asyncio.gather(*tasks)
+
+
+def test_a_crowd_of_pushes_is_answered_429(team):
+    (monitor,) = make_monitors(team, 1)
+
+    def until_some_are_refused(watcher: Any, tasks: list[Any]) -> None:
+        wait_for(lambda: sum(task.done() for task in tasks) == 8)
+
+    slug = slug_of(monitor)
+    replies = asyncio.run(_push_at_once(monitor, slug, 40, until_some_are_refused))
+    refused = [reply for reply in replies if reply.status != 201]
+    assert [reply.status for reply in refused] == [429] * 8
+    assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
+    assert all("problem+json" in reply.headers["content-type"] for reply in refused)
+    assert len(results(monitor)) == 1 + 32
+
+
+def test_what_may_not_have_been_stored_is_answered_503(team):
+    (monitor,) = make_monitors(team, 1)
+
+    def kill(watcher: Any, tasks: list[Any]) -> None:
+        watcher.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        wait_for(lambda: tasks[0].done())
+
+    (reply,) = asyncio.run(_push_at_once(monitor, slug_of(monitor), 1, kill))
+    assert (reply.status, int(reply.headers["retry-after"]) >= 1) == (503, True)
+    assert "problem+json" in reply.headers["content-type"]
+    assert len(results(monitor)) == 1, "Django must not try again what the lane may have stored"

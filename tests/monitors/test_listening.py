@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django_scopes import scopes_disabled
 
 from incidents.lifecycle.advance import advance
 from monitors.ingest.listening import GAP_SECONDS, STAMP
 from monitors.ingest.push import Push
-from monitors.models import Heartbeat, ListeningGap, ListeningStamp, Transition
+from monitors.models import Heartbeat, ListeningGap, ListeningStamp
 from monitors.queries import current_gaps, database_now
 from monitors.sweep import sweep
 from tests.monitors.pushing import (
@@ -24,6 +25,12 @@ from tests.monitors.pushing import (
     transitions,
 )
 from tests.racing import at_once, session, wait_for_lock
+
+
+@pytest.fixture(autouse=True)
+def _unscoped():
+    with scopes_disabled():
+        yield
 
 
 def stamp() -> None:
@@ -160,12 +167,3 @@ def test_the_sweep_waits_for_a_listener(team):
     stamp()
     assert sweep() == 0  # the time in which nobody could listen is not its silence
     assert heartbeat(monitor).check_at > database_now()
-
-
-@pytest.fixture(autouse=True)
-def _unscoped():
-    from django_scopes import scopes_disabled
-
-    with scopes_disabled():
-        assert Transition is not None
-        yield

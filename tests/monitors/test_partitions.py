@@ -118,4 +118,3 @@ def test_partitions_change_beside_a_long_read_without_holding_up_pushes(team, wh
             for day in partition_days():
                 if abs(day - now.date()) > timedelta(days=20):
                     drop(day)
-

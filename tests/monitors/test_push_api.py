@@ -227,9 +227,7 @@ def test_an_idempotency_key_answers_as_the_first_time_and_stores_once(made):
 def test_an_idempotency_key_is_the_monitors_own_and_lives_a_day(team, made):
     monitor, _ = made
     elsewhere, _ = create_monitor(team=TeamFactory(), name="backup")
-    ids = {
-        send(url(m), PASS, idempotency_key="same").json()["id"] for m in (monitor, elsewhere)
-    }
+    ids = {send(url(m), PASS, idempotency_key="same").json()["id"] for m in (monitor, elsewhere)}
     assert len(ids) == 2
     with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute("UPDATE monitors_pushreceipt SET created_at = now() - interval '24:00:01'")
@@ -258,7 +256,9 @@ def test_nothing_of_a_push_redirects_or_wants_a_csrf_token(made):
     monitor, _ = made
     client = Client(enforce_csrf_checks=True)
     for path in (url(monitor), url(monitor) + "/", "/api/push/acme/backup/"):
-        reply = client.post(path, {"status": "pass"}, headers={"authorization": f"Bearer {made[1]}"})
+        reply = client.post(
+            path, {"status": "pass"}, headers={"authorization": f"Bearer {made[1]}"}
+        )
         assert reply.status_code == 201
 
 

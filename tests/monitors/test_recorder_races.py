@@ -26,7 +26,7 @@ from tests.monitors.pushing import (
     slug_of,
     transitions,
 )
-from tests.racing import session
+from tests.racing import session, wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Scenario = Callable[[list[Recorder]], Coroutine[Any, Any, Any]]
@@ -53,9 +53,7 @@ def test_four_recorders_on_shared_monitors_keep_every_chain(team):
     pushes = [a_push(chance.choice(monitors), chance.choice(["pass", "fail"])) for _ in range(4000)]
 
     async def scenario(running: list[Recorder]) -> list[Answer | None]:
-        return await asyncio.gather(
-            *(running[n % 4].record(push) for n, push in enumerate(pushes))
-        )
+        return await asyncio.gather(*(running[n % 4].record(push) for n, push in enumerate(pushes)))
 
     answers = run(4, scenario)
     assert all(answer is not None for answer in answers)
@@ -92,9 +90,7 @@ def test_a_hundred_fails_at_once_open_one_incident(team):
     (monitor,) = make_monitors(team, 1)
 
     async def scenario(running: list[Recorder]) -> None:
-        await asyncio.gather(
-            *(running[n % 4].record(a_push(monitor, "fail")) for n in range(100))
-        )
+        await asyncio.gather(*(running[n % 4].record(a_push(monitor, "fail")) for n in range(100)))
 
     run(4, scenario)
     advance()
@@ -203,7 +199,7 @@ def test_more_than_32_waiting_pushes_of_one_monitor_are_too_many(team):
 
 
 def test_poison_in_a_batch_fails_alone(team):
-    """A row that only the database refuses (no view lets a NUL pass) costs its neighbours nothing."""
+    """A row that only the database refuses (no view lets a NUL pass) costs no other anything."""
     monitors = make_monitors(team, 60)
 
     async def scenario(running: list[Recorder]) -> list[Any]:
@@ -219,6 +215,28 @@ def test_poison_in_a_batch_fails_alone(team):
     assert [n for n, answer in enumerate(answers) if isinstance(answer, NotStored)] == [7, 41]
     assert [len(results(monitor)) for monitor in monitors].count(1) == 58
     assert heartbeat(monitors[7]).state == "pending"
+
+
+@pytest.mark.xfail(reason="a lock that is not granted in 2 s is taken for poison, and halved")
+def test_a_row_that_somebody_holds_costs_its_own_push_and_delays_no_other(team):
+    monitors = make_monitors(team, 16)
+
+    async def scenario(running: list[Recorder]) -> list[bool]:
+        with session() as holder:
+            holder.execute("BEGIN")
+            holder.execute(
+                "SELECT 1 FROM monitors_heartbeat WHERE monitor_id = %s FOR UPDATE",
+                [monitors[3].pk],
+            )
+            futures = [running[0].submit(a_push(monitor)) for monitor in monitors]
+            await asyncio.wait(futures, timeout=4)
+            answered = [future.done() for future in futures]
+            holder.execute("ROLLBACK")
+            await asyncio.gather(*futures, return_exceptions=True)
+            return answered
+
+    answered = run(1, scenario)
+    assert all(answered[:3] + answered[4:])
 
 
 def test_a_lost_connection_costs_its_batch_and_the_next_push_works(team):
@@ -258,9 +276,7 @@ def test_a_monitor_that_is_deleted_while_its_push_waits_takes_nothing(team):
                 remover.execute(f"DELETE FROM monitors_{table} WHERE {column} = %s", [doomed.pk])
             remover.execute("DELETE FROM monitors_monitor WHERE id = %s", [doomed.pk])
             futures = [running[0].submit(a_push(monitor)) for monitor in (doomed, other)]
-            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            while not remover.execute(waiting).fetchone()[0]:  # type: ignore[index]
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(wait_for_lock, remover)
             remover.execute("COMMIT")
             return await asyncio.gather(*futures)
 
