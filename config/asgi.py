@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from http import HTTPStatus
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -14,6 +16,7 @@ django.setup()
 
 from django.conf import settings
 
+from accounts.api.problems import CONTENT_TYPE, problem
 from config.django_handler import ThreadedHandler
 from monitors import ingest
 from monitors.ingest.body import BodyOutcome, read_body, replay
@@ -25,6 +28,9 @@ ANY_HOST = ("/api/push/", "/api/ping/", "/healthz", "/readyz", "/metrics")
 BODY_LIMITED = ("/api/push/", "/api/ping/")
 MOST_QUEUED = 128
 QUEUE_SECONDS = 5.0
+MOST_BODY = 2 * 1024 * 1024
+BODY_SECONDS = 20.0
+BUSY = "Too many requests are waiting. Try again in a second."
 
 
 class Application:
@@ -49,7 +55,10 @@ class Application:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self.recorder = Recorder(ingest.connection_parameters)
+                # A web process gets no pushes where they are routed apart: it must not say that
+                # the installation listens.
+                listens = settings.TOCSIN_ROLE != "web"
+                self.recorder = Recorder(ingest.connection_parameters, listens=listens)
                 ingest.use_recorder(self.recorder)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
@@ -65,14 +74,29 @@ class Application:
             await self._serve_push(scope, receive, send)
         elif path == "/healthz":
             await _plain(send, 200, b"ok\n")
-        else:
-            if path.startswith(ANY_HOST):
-                self._set_host(scope)
+        elif path.startswith(ANY_HOST):
+            self._set_host(scope)
             await self._serve_django(scope, receive, send)
+        elif settings.TOCSIN_ROLE == "ingest":
+            await _problem(send, 404, "Not found.")
+        else:
+            await self._serve_page(scope, receive, send)
+
+    async def _serve_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body before a slot is taken: who sends slowly must not hold one."""
+        outcome, body = await read_body(
+            receive, most_bytes=MOST_BODY, most_drained=4 * MOST_BODY, seconds=BODY_SECONDS
+        )
+        if outcome is BodyOutcome.TOO_LARGE:
+            await _problem(send, 413, f"The body is larger than {MOST_BODY} bytes.")
+        elif outcome is BodyOutcome.TOO_SLOW:
+            await _problem(send, 408, f"The body did not arrive within {BODY_SECONDS:.0f} seconds.")
+        elif outcome is BodyOutcome.COMPLETE:
+            await self._serve_django(scope, replay(scope, body, receive), send)
 
     async def _serve_push(self, scope: Scope, receive: Receive, send: Send) -> None:
         slug = fast_slug(scope) if self._lane_is_on else None
-        outcome, body = await read_body(scope, receive)
+        outcome, body = await read_body(receive)
         if outcome is BodyOutcome.GONE:
             return
         if slug is not None and self.recorder is not None and outcome is BodyOutcome.COMPLETE:
@@ -93,21 +117,23 @@ class Application:
         # Four busy views in a process take nine tenths of the lane's speed, and every view takes
         # a connection: a bounded number runs, a bounded number waits, the rest comes again.
         if self._queued >= MOST_QUEUED:
-            await _busy(send)
+            await _problem(send, 503, BUSY)
             return
         self._queued += 1
         try:
             async with asyncio.timeout(QUEUE_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
-            await _busy(send)
+            await _problem(send, 503, BUSY)
             return
         finally:
             self._queued -= 1
         try:
-            await self._django(scope, receive, send)
+            answer = await self._django.respond(scope, receive)
         finally:
             self._slots.release()
+        if answer is not None:  # sent without a slot: who reads slowly must not hold one either
+            await self._django.send_answer(answer, send)
 
 
 async def _plain(
@@ -123,14 +149,11 @@ async def _plain(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _busy(send: Send) -> None:
-    await _plain(
-        send,
-        503,
-        b'{"type":"about:blank","title":"Service Unavailable","status":503,'
-        b'"detail":"Too many requests are waiting. Try again in a second."}',
-        ((b"content-type", b"application/problem+json"), (b"retry-after", b"1")),
-    )
+async def _problem(send: Send, status: int, detail: str) -> None:
+    retry = ((b"retry-after", b"1"),) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
+    body = json.dumps(problem(status, detail)).encode()
+    content_type = (b"content-type", CONTENT_TYPE.encode())
+    await _plain(send, status, body, (content_type, *retry))
 
 
 application: Any = Application()

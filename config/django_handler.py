@@ -38,29 +38,31 @@ class ThreadedHandler(ASGIHandler):
         """Build the chain for synchronous calls, whatever the caller asks for."""
         super().load_middleware(is_async=False)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        """Answer one request."""
+    async def respond(self, scope: Scope, receive: Receive) -> HttpResponseBase | None:
+        """Return the answer to one request, unsent; None if the client is gone."""
         try:
             body = await self.read_body(receive)
         except RequestAborted:
-            return
+            return None
         try:
             set_script_prefix(get_script_prefix(scope))
             request, refusal = self.create_request(scope, body)
-            response: HttpResponseBase
-            if request is None:
-                assert refusal is not None
-                response = refusal
-                if scope["path"].startswith("/api/"):
-                    response = problem_response(refusal.status_code, "The request is not UTF-8.")
-            else:
-                response = await self._in_thread(self._respond, scope, request)
-            if isinstance(response, StreamingHttpResponse) and not response.is_async:
-                await self._stream(response, send)
-            else:
-                await self.send_response(response, send)
+            if request is not None:
+                answer: HttpResponseBase = await self._in_thread(self._respond, scope, request)
+                return answer
+            assert refusal is not None
+            if scope["path"].startswith("/api/"):
+                return problem_response(refusal.status_code, "The request is not UTF-8.")
+            return refusal
         finally:
             body.close()
+
+    async def send_answer(self, response: HttpResponseBase, send: Send) -> None:
+        """Send an answer of `respond`."""
+        if isinstance(response, StreamingHttpResponse) and not response.is_async:
+            await self._stream(response, send)
+        else:
+            await self.send_response(response, send)
 
     def _respond(self, scope: Scope, request: ASGIRequest) -> HttpResponseBase:
         signals.request_started.send(sender=self.__class__, scope=scope)

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
 
 HEAD_BYTES = 32_768
+_REQUEST_LINE = re.compile(rb"[A-Z]{3,7} /")
+_UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
+
+
+def without_upgrade(data: bytes) -> bytes:
+    """Return a request whose wish to change the protocol (h2c, websocket) is not seen.
+
+    A server may ignore it; the parser would stop before the body, and the push would be empty.
+    """
+    if not _REQUEST_LINE.match(data):
+        return data
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\nx-asked:", head) + end + rest
 
 
 class CorkedTransport:
@@ -75,6 +89,8 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and end the connection where a head grows too long."""
+        if b"pgrade:" in data or b"PGRADE:" in data:
+            data = without_upgrade(data)
         super().data_received(data)
         if self._reading_head and not self.transport.is_closing():
             self._head_bytes += len(data)

@@ -137,6 +137,12 @@ DATABASES["default"]["OPTIONS"]["pool"] = {
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"]["connect_timeout"] = 5
+# A process that freezes in a transaction (stopped, its machine lost) holds locks that the others
+# wait for: the database ends its session, and the network gives a dead peer up.
+DATABASES["default"]["OPTIONS"]["options"] = (
+    "-c idle_in_transaction_session_timeout=10s -c lock_timeout=10s"
+)
+DATABASES["default"]["OPTIONS"]["tcp_user_timeout"] = 10_000
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", "") or _embedded_env.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 
@@ -233,11 +239,12 @@ LOGGING: dict[str, Any] = {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
     "handlers": {
+        "nowhere": {"class": "logging.NullHandler"},
         "console": {
             "class": "logging.StreamHandler",
             "filters": ["redact"],
             "formatter": "line",
-        }
+        },
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {
@@ -245,6 +252,6 @@ LOGGING: dict[str, Any] = {
         "django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False},
         # Its failures to connect reach the caller, who says so once.
         "psycopg.pool": {"handlers": ["console"], "level": "CRITICAL", "propagate": False},
-        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+        "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
     },
 }

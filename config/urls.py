@@ -6,12 +6,14 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.api.problems import not_found
-from config import health
+from config import health, wellknown
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("monitors.api.push_urls")),
     re_path(r"^readyz/?$", health.ready),
     re_path(r"^metrics/?$", health.metrics),
+    path("robots.txt", wellknown.robots),
+    path("favicon.ico", wellknown.favicon),
     path("api/v1/", include("config.urls_api")),
     re_path(r"^api/.*$", csrf_exempt(not_found)),
     path("accounts/", include("allauth.urls")),

@@ -12,8 +12,7 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Team
 from incidents.channels.registry import kind as find_kind
-from incidents.models import Channel, Delivery, DeliveryState
-from monitors.queries import database_now
+from incidents.models import Channel
 
 
 class DuplicateName(Exception):  # noqa: N818 - it names what happened
@@ -54,12 +53,9 @@ def update_channel(
 
 
 def delete_channel(*, channel: Channel) -> None:
-    """Delete a channel. What has not gone out is cancelled; its log stays."""
+    """Delete a channel. What has not gone out fails, which mails the owners; its log stays."""
     with _changing():
         channel = Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
-        Delivery.objects.filter(channel=channel, state=DeliveryState.PENDING).update(
-            state=DeliveryState.CANCELLED, finished_at=database_now()
-        )
         channel.delete()
 
 

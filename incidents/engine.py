@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -16,7 +16,7 @@ from django_scopes import scopes_disabled
 
 from incidents.delivery.pool import SenderPool
 from incidents.lifecycle.advance import advance
-from monitors.models import ListeningGap, PushReceipt, Transition
+from monitors.models import ListeningGap, PushKey, PushReceipt
 from monitors.partitions import drop_old_partitions, ensure_partitions
 from monitors.queries import database_now
 from monitors.sweep import sweep
@@ -26,12 +26,21 @@ log = logging.getLogger(__name__)
 MOST_ROUNDS = 50
 RECEIPT_HOURS = 24
 HISTORY_DAYS = 400
+CLEAN_ROWS = 5000
 
 # name: stamp
 # Say that a part of the engine has completed a round.
 STAMP = """
 INSERT INTO monitors_enginestamp (name, at) VALUES (%s, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET at = excluded.at
+"""
+
+# name: drop_transitions
+# Of the oldest rows, in order of their key, drop those that are old enough.
+DROP_TRANSITIONS = """
+DELETE FROM monitors_transition WHERE id IN (
+  SELECT id FROM (SELECT id, handled_at FROM monitors_transition ORDER BY id LIMIT %s) oldest
+  WHERE handled_at < %s)
 """
 
 # name: ages
@@ -77,6 +86,18 @@ def deliver_round(pool: SenderPool, *, runner: str = "deliver") -> int:
     return handed
 
 
+def drop_old_transitions(*, before: datetime) -> int:
+    """Drop handled transitions that are older, the oldest first and a bounded number at a time."""
+    dropped = 0
+    with connection.cursor() as cursor:
+        for _ in range(MOST_ROUNDS):
+            cursor.execute(DROP_TRANSITIONS, [CLEAN_ROWS, before])
+            dropped += cursor.rowcount
+            if cursor.rowcount < CLEAN_ROWS:
+                break
+    return dropped
+
+
 def maintain(*, runner: str = "maintain") -> None:
     """Make partitions ahead, drop old ones and what nobody needs any more.
 
@@ -90,7 +111,8 @@ def maintain(*, runner: str = "maintain") -> None:
         lambda: ensure_partitions(now=at),
         lambda: drop_old_partitions(now=at, keep_days=settings.RESULT_DAYS),
         lambda: PushReceipt.objects.filter(created_at__lt=receipts).delete(),
-        lambda: Transition.objects.filter(handled_at__lt=old).delete(),
+        lambda: drop_old_transitions(before=old),
+        lambda: PushKey.objects.filter(expires_at__lt=at).delete(),
         lambda: ListeningGap.objects.filter(ended_at__lt=old).delete(),
     ]
     with scopes_disabled():

@@ -47,11 +47,19 @@ class Rule:
 
 @dataclass(slots=True)
 class Route:
-    """Where an incident goes: channels, each once, and whether the owners are mailed."""
+    """Where an incident goes: channels, each once, and whether the owners are mailed.
 
-    channels: list[UUID] = field(default_factory=list)
+    `named_by` gives for each channel, in order, the name of the first rule that names it.
+    """
+
+    named_by: dict[UUID, str] = field(default_factory=dict)
     owners: bool = False
     rules: list[str] = field(default_factory=list)
+
+    @property
+    def channels(self) -> list[UUID]:
+        """Return the channels in order."""
+        return list(self.named_by)
 
 
 def rule_matches(match: Mapping[str, Any], subject: Subject) -> bool:
@@ -117,10 +125,11 @@ def route(rules: Iterable[Rule], subject: Subject) -> Route:
     found = Route()
     for rule in matching_rules(rules, subject):
         found.rules.append(rule.name)
-        found.channels += [channel for channel in rule.channels if channel not in found.channels]
+        for channel in rule.channels:
+            found.named_by.setdefault(channel, rule.name)
         if rule.is_catch_all and not rule.channels:
             found.owners = True
-    if not found.channels:
+    if not found.named_by:
         found.owners = True
     return found
 

@@ -21,10 +21,15 @@ _NAME = re.compile(r"^monitors_pushresult_(\d{4})(\d{2})(\d{2})$")
 # A table of its own first, then attached: unlike CREATE … PARTITION OF, that does not lock pushes
 # out, and behind a long query it gives up instead of making pushes queue behind it.
 MAKE = """
-SET LOCAL lock_timeout = '2s';
 CREATE TABLE {name} (LIKE monitors_pushresult INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
 ALTER TABLE monitors_pushresult ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')
 """
+
+# name: patience
+# Detaching waits for every reader (a dump may take hours), and what waits here must not keep the
+# engine from its work: it gives up, and the next hour's round finishes what was begun.
+PATIENCE = "SET lock_timeout = '2s'; SET statement_timeout = '3s'"
+END_PATIENCE = "RESET lock_timeout; RESET statement_timeout"
 
 # name: partitions
 # Every partition, and whether an interrupted detaching has to be finished.
@@ -45,6 +50,7 @@ def make_partitions(days: list[date]) -> int:
     if set(days) <= set(partition_days()):
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '2s'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
         missing = [day for day in days if day not in set(partition_days())]
         for day in missing:
@@ -63,10 +69,16 @@ def drop_old_partitions(*, now: datetime, keep_days: int) -> int:
     old = [(day, pending) for day, pending in _partitions() if day < first_kept]
     how = "" if connection.in_atomic_block else "CONCURRENTLY"
     with connection.cursor() as cursor:
-        for day, is_pending in old:
-            way = "FINALIZE" if is_pending else how
-            cursor.execute(f"ALTER TABLE monitors_pushresult DETACH PARTITION {_name(day)} {way}")
-            cursor.execute(f"DROP TABLE {_name(day)}")
+        cursor.execute(PATIENCE)
+        try:
+            for day, is_pending in old:
+                way = "FINALIZE" if is_pending else how
+                name = _name(day)
+                cursor.execute(f"ALTER TABLE monitors_pushresult DETACH PARTITION {name} {way}")
+                cursor.execute(f"DROP TABLE {name}")
+        finally:
+            if not connection.needs_rollback and connection.is_usable():
+                cursor.execute(END_PATIENCE)
     return len(old)
 
 

@@ -19,7 +19,7 @@ from django_scopes import scopes_disabled
 from accounts.keys import hash_token, token_matches
 from accounts.models import Team
 from accounts.teams import claim_namespace
-from monitors.models import Heartbeat, Monitor, PushKey, new_slug
+from monitors.models import Heartbeat, Monitor, PushKey, PushResult, new_slug
 from monitors.state import State
 
 TOKEN_BYTES = 30
@@ -138,7 +138,11 @@ def resume_monitor(*, monitor: Monitor) -> None:
         heartbeat = _lock(monitor)
         if heartbeat.state != State.PAUSED:
             return
-        armed = heartbeat.last_push_at is not None
+        # A push while paused changed nothing but was stored: it counts as one.
+        armed = (
+            heartbeat.last_push_at is not None
+            or PushResult.objects.filter(monitor=monitor).exists()
+        )
         _change(
             monitor,
             state=State.PENDING.value,
@@ -176,11 +180,13 @@ def rotate_slug(*, monitor: Monitor, keep_old_for_seconds: int = 0) -> PushKey:
     """Give a monitor a new push URL. The old one dies at once, or after the seconds asked for."""
     with transaction.atomic(), scopes_disabled():
         _lock(monitor)
-        old = PushKey.objects.filter(monitor=monitor, is_current=True)
+        keys = PushKey.objects.filter(monitor=monitor)
         if keep_old_for_seconds > 0:
-            old.update(is_current=False, expires_at=_seconds_from_now(keep_old_for_seconds))
+            keys.filter(is_current=True).update(
+                is_current=False, expires_at=_seconds_from_now(keep_old_for_seconds)
+            )
         else:
-            old.delete()
+            keys.delete()  # those still in an earlier overlap too: it leaked, or it is not wanted
         return PushKey.objects.create(team_id=monitor.team_id, monitor=monitor, value=new_slug())
 
 

@@ -53,6 +53,7 @@
   function sayTime(element, now) {
     var away = (now - Date.parse(element.dateTime)) / 1000;
     if (element.dataset.kind === "countdown") { return "in " + sayDuration(-away, 2); }
+    if (element.dataset.kind === "lasting") { return sayDuration(away, 2); }
     var size = Math.abs(away);
     if (size >= 30 * 86400) { return null; }
     if (size < 1) { return "now"; }

@@ -204,24 +204,55 @@ class _Server(ThreadingHTTPServer):
 
 
 class MailServer:
-    """An SMTP server on loopback that answers `replies[verb]` where it is given, else yes."""
+    """An SMTP server on loopback that answers `replies[verb]` where it is given, else yes.
 
-    def __init__(self, replies: dict[str, str] | None = None) -> None:
+    `delays` gives for a verb, or for "every" one, the seconds before its reply; `drip_seconds` is
+    the pause after each byte of a reply. With `tls` all is encrypted, from the start or, with
+    `starttls`, once the client asks for it.
+    """
+
+    def __init__(
+        self,
+        replies: dict[str, str] | None = None,
+        *,
+        delays: dict[str, float] | None = None,
+        drip_seconds: float = 0,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        starttls: bool = False,
+    ) -> None:
         self.replies = replies or {}
         self.mails: list[bytes] = []
+        self.stopping = threading.Event()
+        waits = delays or {}
         mailserver = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                self._say(mailserver.replies.get("connect", "220 ready"))
-                for line in self.rfile:
-                    verb = line.split(b":")[0].split()[0].decode().lower()
-                    if verb == "data" and "data" not in mailserver.replies:
-                        self._say("354 go on")
-                        mailserver.mails.append(self._read_mail())
-                    self._say(mailserver.replies.get(verb, "250 ok"))
-                    if verb == "quit":
-                        return
+                if tls and not starttls:
+                    self._encrypt(tls)
+                self._say("connect", "220 ready")
+                with contextlib.suppress(OSError):
+                    while line := self.rfile.readline():
+                        verb = line.split(b":")[0].split()[0].decode().lower()
+                        if not self._answer(verb):
+                            return
+
+            def _answer(self, verb: str) -> bool:
+                if verb == "data" and "data" not in mailserver.replies:
+                    self._say("354", "354 go on")
+                    mailserver.mails.append(self._read_mail())
+                if verb == "ehlo" and starttls:
+                    self._say(verb, "250-here\r\n250 STARTTLS")
+                else:
+                    self._say(verb, "220 go on" if verb == "starttls" else "250 ok")
+                if verb == "starttls" and tls:
+                    self._encrypt(tls)
+                return verb != "quit"
+
+            def _encrypt(self, tls: ssl.SSLContext) -> None:
+                self.request = self.connection = tls.wrap_socket(self.request, server_side=True)
+                self.setup()
 
             def _read_mail(self) -> bytes:
                 lines = []
@@ -229,11 +260,17 @@ class MailServer:
                     lines.append(line.removeprefix(b"."))
                 return b"".join(lines)
 
-            def _say(self, text: str) -> None:
+            def _say(self, verb: str, usual: str) -> None:
+                reply = mailserver.replies.get(verb, usual).encode() + b"\r\n"
+                mailserver.stopping.wait(waits.get(verb, waits.get("every", 0)))
+                size = 1 if drip_seconds else len(reply)
                 with contextlib.suppress(OSError):
-                    self.wfile.write(text.encode() + b"\r\n")
+                    for start in range(0, len(reply), size):
+                        self.wfile.write(reply[start : start + size])
+                        if mailserver.stopping.wait(drip_seconds):
+                            return
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server = socketserver.ThreadingTCPServer((host, 0), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.port = self._server.server_address[1]
@@ -245,5 +282,6 @@ class MailServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stopping.set()
         self._server.shutdown()
         self._server.server_close()

@@ -102,7 +102,10 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     else:
         body = problem(error.status_code, str(error.detail))
     set_rollback()
-    return Response(body, status=error.status_code, headers=headers, content_type=CONTENT_TYPE)
+    answer = Response(body, status=error.status_code, headers=headers, content_type=CONTENT_TYPE)
+    if error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer._has_been_logged = True  # type: ignore[attr-defined]  # its cause was logged once; not every caller that comes
+    return answer
 
 
 def problem_response(

@@ -16,6 +16,10 @@ from accounts.durations import say_ago, say_duration, say_time
 
 register = template.Library()
 
+# What turns the direction of writing: marks, embeddings, overrides and isolates. Letters of a
+# right-to-left script need none of them to be read.
+_BIDI = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+
 
 @register.filter
 def duration(seconds: float | None) -> str:
@@ -27,6 +31,21 @@ def duration(seconds: float | None) -> str:
 def exact(at: datetime | None) -> str:
     """Return an instant as "22 Nov 2026 14:02:11 UTC"; nothing for None."""
     return say_time(at) if at else ""
+
+
+@register.filter
+def straight(text: object) -> str:
+    """Return foreign text without what would turn the text around it; it is escaped as ever.
+
+    The mark-up around it isolates what is left: see `unicode-bidi` in tocsin.css.
+    """
+    return "" if text is None else str(text).translate(_BIDI)
+
+
+@register.filter
+def bdi(text: object) -> SafeString:
+    """Return foreign text that stands within a sentence of ours: straight, and isolated."""
+    return format_html("<bdi>{}</bdi>", straight(text))
 
 
 @register.simple_tag(takes_context=True)
@@ -41,12 +60,20 @@ def countdown(context: dict[str, Any], at: datetime | None) -> SafeString | str:
     return _time_element(context, at, "countdown")
 
 
+@register.simple_tag(takes_context=True)
+def lasting(context: dict[str, Any], at: datetime | None) -> SafeString | str:
+    """Return a `time` element that says for how long it has been so: "4 s"."""
+    return _time_element(context, at, "lasting")
+
+
 def _time_element(context: dict[str, Any], at: datetime | None, kind: str) -> SafeString | str:
     if at is None:
         return "never" if kind == "ago" else ""
     now = context.get("now") or clock()
     if kind == "ago":
         text = say_ago(at, now)
+    elif kind == "lasting":
+        text = say_duration((now - at).total_seconds())
     else:
         text = "in " + say_duration(max(0, (at - now).total_seconds()))
     return format_html(

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.fields import StrictSerializer, StrictText
+from incidents.channels.wording import read_time
 from incidents.lifecycle.actions import MOST_NOTE
 from incidents.models import (
     Delivery,
@@ -134,7 +135,13 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempts(self, delivery: Delivery) -> list[dict[str, Any]]:
         """Return the log of attempts, oldest first."""
+        # The database writes these times, in its own form: read, and written as all others are.
+        write = serializers.DateTimeField().to_representation
         return [
-            {name: attempt.get(name) for name in ("at", "outcome", "detail")}
+            {
+                "at": write(at) if (at := read_time(attempt.get("at"))) else attempt.get("at"),
+                "outcome": attempt.get("outcome"),
+                "detail": attempt.get("detail"),
+            }
             for attempt in delivery.attempts
         ]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import smtplib
-from collections.abc import Mapping, Sequence
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from typing import Any, ClassVar
@@ -12,6 +18,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends import smtp
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 
@@ -28,15 +35,24 @@ from incidents.channels.wording import clean_line, clip_text
 from incidents.outbound.addresses import Network
 
 TIMEOUT_SECONDS = 10
+DEADLINE_SECONDS = 15
 MAX_RECIPIENTS = 20
 MAX_ADDRESS_CHARACTERS = 254
 _MAX_SUBJECT_CHARACTERS = 200
+_SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
 
+@dataclass(frozen=True)
 class EmailKind(ChannelKind):
-    """One mail to a few addresses."""
+    """One mail to a few addresses.
+
+    The whole talk with an SMTP server ends at the deadline, well within a delivery's lease: else a
+    slow server would get a second copy. The limits are fields so that a test need not wait.
+    """
 
     name: ClassVar[str] = "email"
+    timeout_seconds: float = TIMEOUT_SECONDS
+    deadline_seconds: float = DEADLINE_SECONDS
 
     def clean(self, config: Mapping[str, Any], *, allow: Sequence[Network]) -> dict[str, Any]:
         """Return `{"to": [address, …]}`; a single `address` is taken too. Raises InvalidConfig."""
@@ -58,8 +74,12 @@ class EmailKind(ChannelKind):
     def send(self, message: Message, config: Mapping[str, Any], *, now: datetime) -> Outcome:
         """Hand the mail to the mail server and report what it said."""
         mail = build_mail(message, config["to"], now=now)
+        end = time.monotonic() + self.deadline_seconds
         try:
-            mail.connection = get_connection(timeout=TIMEOUT_SECONDS)
+            if settings.EMAIL_BACKEND == _SMTP_BACKEND:
+                mail.connection = _SmtpBackend(end=end, timeout=self.timeout_seconds)
+            else:
+                mail.connection = get_connection(timeout=self.timeout_seconds)
             mail.send()
         except smtplib.SMTPRecipientsRefused as error:
             return _judge_recipients(error.recipients)
@@ -68,14 +88,117 @@ class EmailKind(ChannelKind):
         except smtplib.SMTPAuthenticationError:
             # Our own configuration is wrong, not the message: it goes out once that is mended.
             return Outcome("retry", "the mail server refused our log-in")
-        except TimeoutError:
-            return Outcome("retry", f"the mail server did not answer within {TIMEOUT_SECONDS} s")
         except (smtplib.SMTPException, OSError) as error:
-            return Outcome("retry", f"no connection to the mail server: {type(error).__name__}")
+            return self._judge_break(error, late=time.monotonic() >= end)
         except ValueError as error:
             # A header that cannot be written, an address that cannot be encoded.
             return Outcome("failed", f"the mail cannot be written: {clean_line(error)}")
         return Outcome("sent", "handed to the mail server")
+
+    def _judge_break(self, error: Exception, *, late: bool) -> Outcome:
+        if late:
+            limit = f"{self.deadline_seconds:g} s"
+            return Outcome("retry", f"the mail server did not take the mail within {limit}")
+        # smtplib says "disconnected" of a wait that timed out, too.
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+            limit = f"{self.timeout_seconds:g} s"
+            return Outcome("retry", f"the mail server did not answer within {limit}")
+        return Outcome("retry", f"no connection to the mail server: {type(error).__name__}")
+
+
+class _SmtpBackend(smtp.EmailBackend):
+    """Django's SMTP, with its settings, up to `end` on the monotonic clock."""
+
+    def __init__(self, *, end: float, timeout: float) -> None:
+        super().__init__(timeout=timeout)
+        self._end = end
+
+    @property
+    def connection_class(self) -> Any:
+        """Return what makes the client."""
+        return functools.partial(_TlsClient if self.use_ssl else _Client, end=self._end)
+
+    def _close_connection(self, connection: smtplib.SMTP) -> None:
+        # The mail is with the server, or refused, by now: a bad farewell changes neither.
+        with contextlib.suppress(OSError):
+            connection.quit()
+        connection.close()
+
+
+class _Client(smtplib.SMTP):
+    """An SMTP client whose every wait is also limited by what is left until `end`.
+
+    A name server cannot be hurried; but when it answers too late nothing is sent any more.
+    """
+
+    _end: float
+
+    def __init__(self, *arguments: Any, end: float, **options: Any) -> None:
+        self._end = end
+        super().__init__(*arguments, **options)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for index, info in enumerate(found):
+            # A silent first address leaves time for the next one.
+            wait = self._next_wait() / (len(found) - index)
+            try:
+                sock = socket.create_connection(info[4][:2], wait)  # type: ignore[arg-type]
+            except OSError:
+                if index == len(found) - 1:
+                    raise
+                continue
+            # For the handshake, which may follow at once.
+            sock.settimeout(self._next_wait())
+            return sock
+        raise OSError("the mail server's name has no address")
+
+    def send(self, s: Any) -> None:
+        """Send `s` within what is left."""
+        if self.sock is not None:
+            self.sock.settimeout(self._next_wait())
+        super().send(s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return the server's answer, however it drips in, if it is complete in time."""
+        if self.file is None and self.sock is not None:
+            self.file = io.BufferedReader(_Incoming(self.sock, self._next_wait))
+        reply = super().getreply()
+        if self.sock is not None:
+            # For the handshake after STARTTLS. An answer that came in time stands: never raise.
+            self.sock.settimeout(max(0.001, self._left()))
+        return reply
+
+    def _left(self) -> float:
+        return min(float(self.timeout), self._end - time.monotonic())
+
+    def _next_wait(self) -> float:
+        left = self._left()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        return left
+
+
+class _TlsClient(smtplib.SMTP_SSL, _Client):
+    """The same with TLS from the start: it wraps the socket that `_Client` connects."""
+
+    def __init__(self, *arguments: Any, end: float, **options: Any) -> None:
+        self._end = end
+        smtplib.SMTP_SSL.__init__(self, *arguments, **options)
+
+
+class _Incoming(io.RawIOBase):
+    """What comes from a socket, each wait as long as `next_wait` says then."""
+
+    def __init__(self, sock: socket.socket, next_wait: Callable[[], float]) -> None:
+        self._sock, self._next_wait = sock, next_wait
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(self._next_wait())
+        return self._sock.recv_into(buffer)
 
 
 class _Mail(EmailMultiAlternatives):

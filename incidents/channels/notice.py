@@ -48,6 +48,7 @@ class _Facts:
     last_push_at: datetime | None
     never_pushed: bool
     interval: float | None
+    silent_after: float | None
 
 
 def write_notice(message: Message, *, now: datetime) -> Notice:
@@ -69,6 +70,7 @@ def write_notice(message: Message, *, now: datetime) -> Notice:
         last_push_at=read_time(monitor.get("last_push_at")),
         never_pushed="last_push_at" in monitor and not monitor["last_push_at"],
         interval=_number(monitor.get("interval")),
+        silent_after=_number(monitor.get("silent_after")),
     )
     write = {
         "incident.opened": _write_opened,
@@ -95,7 +97,7 @@ _Words = tuple[str, str, list[str], str]
 def _write_opened(facts: _Facts, message: Message, now: datetime) -> _Words:
     since = facts.down_since or message.at
     ago = f"{say_time(since)}, {say_duration((now - since).total_seconds())} ago"
-    expected = f", expected every {say_duration(facts.interval)}" if facts.interval else ""
+    expected = _say_expected(facts)
     pushed = "No push has ever come." if facts.never_pushed else ""
     if facts.last_push_at:
         pushed = f"Last push {say_time(facts.last_push_at)}{expected}."
@@ -113,6 +115,14 @@ def _write_opened(facts: _Facts, message: Message, now: datetime) -> _Words:
     cause = _CAUSES.get(facts.cause, facts.cause)
     subject = f"Down: {facts.title}" + (f" {_DASH} {cause}" if cause else "")
     return subject, headline, sentences, "Look at the incident and acknowledge it"
+
+
+def _say_expected(facts: _Facts) -> str:
+    if not facts.interval:
+        return ""
+    if facts.silent_after and facts.interval > facts.silent_after:
+        return ""  # the interval is not what is waited for, and would contradict the summary
+    return f", expected every {say_duration(facts.interval)}"
 
 
 def _write_acknowledged(facts: _Facts, message: Message, now: datetime) -> _Words:

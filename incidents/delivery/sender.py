@@ -13,7 +13,7 @@ from incidents.channels.base import Message, Outcome
 from incidents.channels.registry import KINDS
 from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, record
 from incidents.models import Channel, Incident, IncidentState, TimelineEvent
-from incidents.notifications.fallback import mail_owners_if_unreached
+from incidents.notifications.fallback import PATIENT_TRIES, mail_owners_if_unreached
 from monitors.queries import database_now
 
 log = logging.getLogger(__name__)
@@ -62,19 +62,22 @@ def _record(leased: Leased, outcome: Outcome) -> str:
         state = "pending"
         delay = backoff_seconds(leased.attempt_count, outcome.retry_after_seconds)
     with transaction.atomic():
-        if state == "pending" and _was_seen(leased):
+        # The order of locks is incident, channel, delivery, as everywhere.
+        if state != "delivered" and _was_seen(leased) and state == "pending":
             state = "cancelled"
+        if outcome.disable_channel and leased.channel_id is not None:
+            Channel.objects.filter(pk=leased.channel_id, disabled_at=None).update(
+                disabled_at=database_now(), disabled_reason=outcome.detail[:300]
+            )
         ours = record(
             leased, state=state, outcome=outcome.kind, detail=outcome.detail, delay_seconds=delay
         )
         if ours and leased.incident_id is not None and state in ("delivered", "failed"):
             _tell_timeline(leased, leased.incident_id, state, outcome.detail)
-        if ours and outcome.disable_channel and leased.channel_id is not None:
-            Channel.objects.filter(pk=leased.channel_id, disabled_at=None).update(
-                disabled_at=database_now(), disabled_reason=outcome.detail[:300]
-            )
-    if ours and state == "failed" and leased.event == "incident.opened" and leased.incident_id:
-        mail_owners_if_unreached(incident_id=leased.incident_id)
+        # In the same commit: between a failure and its last resort nothing may get lost.
+        tried = state == "failed" or (state == "pending" and leased.attempt_count >= PATIENT_TRIES)
+        if ours and tried and leased.event == "incident.opened" and leased.incident_id is not None:
+            mail_owners_if_unreached(incident_id=leased.incident_id)
     return state
 
 

@@ -60,14 +60,16 @@ LOCK_KEY = 7_203_002
 CLAIM = """
 SELECT t.id, t.team_id, t.monitor_id, t.at, t.from_state, t.to_state, t.cause, t.since, t.detail,
   m.name, n.name AS namespace, m.severity, m.labels, m.runbook_url, m."interval", m.silent_after,
-  m.grace, h.last_push_at, o.id AS open, coalesce(o.id, i.id) AS previous
+  m.grace, h.last_push_at, o.id AS open, coalesce(o.id, i.id) AS previous,
+  i.resolved_at AS previous_resolved_at
 FROM monitors_transition t
 LEFT JOIN monitors_monitor m ON m.id = t.monitor_id
 LEFT JOIN accounts_namespace n ON n.id = m.namespace_id
 LEFT JOIN monitors_heartbeat h ON h.monitor_id = t.monitor_id
 LEFT JOIN incidents_incident o ON o.monitor_id = t.monitor_id AND o.state <> 'resolved'
 LEFT JOIN LATERAL (
-  SELECT id FROM incidents_incident WHERE monitor_id = t.monitor_id AND o.id IS NULL
+  SELECT id, resolved_at FROM incidents_incident
+  WHERE monitor_id = t.monitor_id AND o.id IS NULL
   ORDER BY opened_at DESC, down_since DESC LIMIT 1) i ON true
 WHERE t.handled_at IS NULL AND (%(monitor)s::uuid IS NULL OR t.monitor_id = %(monitor)s)
 ORDER BY t.id LIMIT %(limit)s
@@ -188,6 +190,8 @@ def _read_sent(
 def _handle(work: Work, row: dict[str, Any]) -> None:
     incident = work.open.get(row["monitor_id"])
     if row["to_state"] == "down":
+        if incident is None and row["from_state"] == "down" and _was_over(row):
+            return  # a later cause of an incident that was resolved by hand meanwhile
         if incident is None:
             _open(work, row)
         else:
@@ -196,6 +200,11 @@ def _handle(work: Work, row: dict[str, Any]) -> None:
         reason = RESOLVE_REASONS[row["to_state"]]
         resolve_in_memory(work, incident, reason=reason, at=row["at"], monitor=row)
         del work.open[row["monitor_id"]]
+
+
+def _was_over(row: dict[str, Any]) -> bool:
+    resolved_at = row["previous_resolved_at"]
+    return resolved_at is not None and row["at"] <= resolved_at
 
 
 def _open(work: Work, row: dict[str, Any]) -> None:
@@ -256,7 +265,7 @@ def _contacts(
         at=work.now,
     )
     found = route(work.rules[incident.team_id], subject)
-    key = (incident.team_id, tuple(found.rules), tuple(found.channels), found.owners)
+    key = (incident.team_id, tuple(found.named_by.items()), found.owners)
     if key not in work.contacts_cache:
         work.contacts_cache[key] = contacts_of(
             found,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from incidents.channels.wording import clean_line
+
 MOST_SUMMARY = 500
 
 
@@ -21,7 +23,8 @@ def duration_text(seconds: float) -> str:
 def summary_text(
     *, name: str, cause: str, detail: str, last_push_at: datetime | None, window_seconds: int
 ) -> str:
-    """Return one sentence: what happened to the monitor."""
+    """Return one sentence: what happened to the monitor. Its texts become safe lines."""
+    name, detail = clean_line(name, MOST_SUMMARY), clean_line(detail, MOST_SUMMARY)
     if cause == "silence":
         if last_push_at is None:
             text = f"{name} never pushed"
@@ -38,7 +41,8 @@ def summary_text(
 
 
 def cause_text(cause: str | None, detail: str) -> str:
-    """Return the timeline's line for a cause that joined later."""
+    """Return the timeline's line for a cause that joined later, its text made a safe line."""
+    detail = clean_line(detail, MOST_SUMMARY)
     said = {
         "silence": "Pushes have stopped as well",
         "failure": "It reports failure as well",

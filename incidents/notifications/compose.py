@@ -37,7 +37,7 @@ def email_contact(address: str, reason: str) -> Contact:
 
 
 def channel_contact(channel: Channel, rule: str) -> Contact:
-    """Return the contact for a channel."""
+    """Return the contact for a channel that the rule named `rule` brought in."""
     reason = f"Alert rule “{rule}” sends to the channel “{channel.name}”."
     return Contact(f"channel:{channel.pk}", channel.kind, channel.pk, reason)
 
@@ -54,8 +54,7 @@ def contacts_of(
     `owners` are the addresses of the team's owners, where the caller has read them already.
     """
     contacts, remarks = [], []
-    rule = ", ".join(route.rules)
-    for channel_id in route.channels:
+    for channel_id, rule in route.named_by.items():
         channel = channels.get(channel_id)
         if channel is None:
             continue

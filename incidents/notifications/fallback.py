@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
@@ -22,6 +23,8 @@ from incidents.notifications.payload import incident_payload
 from monitors.models import Monitor
 from monitors.queries import database_now
 
+# So many tries take about half a minute; they go on, but somebody else has to hear of it by then.
+PATIENT_TRIES = 4
 OWNER_STEP = 1_000_000  # a step number that no escalation uses
 
 
@@ -36,8 +39,10 @@ def mail_owners_if_unreached(*, incident_id: UUID) -> int:
             return 0
         opened = Delivery.objects.filter(incident=incident, event="incident.opened")
         # Of an incident that is open, only what went with its channel is cancelled.
-        unreached = (DeliveryState.FAILED, DeliveryState.CANCELLED)
-        if opened.exclude(state__in=unreached).exists():
+        unreached = Q(state__in=(DeliveryState.FAILED, DeliveryState.CANCELLED)) | Q(
+            state=DeliveryState.PENDING, attempt_count__gte=PATIENT_TRIES
+        )
+        if opened.exclude(unreached).exists():
             return 0
         team = Team.objects.get(pk=incident.team_id)
         monitor = Monitor.objects.select_related("heartbeat").filter(pk=incident.monitor_id).first()

@@ -255,7 +255,7 @@ def _read(request: Request, body: bytes) -> dict[str, Any]:
         data = parse_json(body, parse_int=JSONNumber, parse_float=JSONNumber)
         return read_fields(data, typed=True)
     if media_type in _FORM_TYPES:
-        data = _multipart(request) if media_type.startswith("multipart") else _form(body)
+        data = _multipart(request, body) if media_type.startswith("multipart") else _form(body)
         return read_fields(data, typed=False)
     raise exceptions.UnsupportedMediaType(
         media_type or "(none)", "Send application/json or a form."
@@ -284,11 +284,12 @@ def _form(data: bytes) -> dict[str, str]:
     return fields
 
 
-def _multipart(request: Request) -> dict[str, str]:
+def _multipart(request: Request, body: bytes) -> dict[str, str]:
     try:
+        body.decode()
         form: QueryDict = request._request.POST
     except Exception as error:
-        raise exceptions.ParseError("The form is not valid multipart.") from error
+        raise exceptions.ParseError("The form is not valid multipart in UTF-8.") from error
     if (form.encoding or settings.DEFAULT_CHARSET) != settings.DEFAULT_CHARSET:
         raise exceptions.ParseError("The form is not UTF-8.")
     return {name: str(form[name]) for name in form}

@@ -33,7 +33,7 @@ _WAYS = (
     (
         "kubernetes",
         "Kubernetes CronJob",
-        "Pushes from inside the cluster; put your own check before the curl.",
+        "Tells how the job ended. Use an image with curl, and your command for /path/to/job.",
         ("kubernetes",),
     ),
     (
@@ -73,12 +73,14 @@ def write_snippets(monitor: Monitor, slug: str, *, token: str | None) -> list[Sn
     if monitor.require_token:
         bearer = f' -H "Authorization: Bearer {token or "$TOCSIN_TOKEN"}"'
     curl = f"curl -fsS -m 10 --retry 3{bearer}"
+    from_secret = ' -H "Authorization: Bearer $TOCSIN_TOKEN"' if monitor.require_token else ""
     values = {
         "name": name,
         "results": push_url(slug),
         "ping": f"{settings.BASE_URL}/api/ping/{slug}",
         "curl": curl,
         "unit_curl": curl.replace("$", "$$"),  # systemd reads a lone $ as its own
+        "secret_curl": f"curl -fsS -m 10 --retry 3{from_secret}",  # never the token itself
         "json": "-H 'Content-Type: application/json'",
         "token": token,
         "require_token": monitor.require_token,

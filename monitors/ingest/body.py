@@ -21,36 +21,36 @@ class BodyOutcome(enum.Enum):
     GONE = "gone"
 
 
-async def read_body(scope: Scope, receive: Receive) -> tuple[BodyOutcome, bytes]:
+async def read_body(
+    receive: Receive,
+    *,
+    most_bytes: int = MOST_BYTES,
+    most_drained: int = MOST_DRAINED_BYTES,
+    seconds: float = BODY_SECONDS,
+) -> tuple[BodyOutcome, bytes]:
     """Return how the reading ended, and the body if it is complete.
 
-    A body beyond 64 KiB is read on and thrown away (up to 4 MiB), so that a client that sends
-    everything before it reads is told 413 and not cut off.
+    A body beyond `most_bytes` is read on and thrown away (up to `most_drained`), so that a client
+    that sends everything before it reads is told 413 and not cut off.
     """
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        return BodyOutcome.GONE, b""
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(body) > MOST_BYTES:
-            return BodyOutcome.TOO_LARGE, b""
-        return BodyOutcome.COMPLETE, body
-    chunks, size = [body], len(body)
+    chunks: list[bytes] = []
+    size, more = 0, True
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while message.get("more_body") and size <= MOST_DRAINED_BYTES:
+        async with asyncio.timeout(seconds):
+            while more and size <= most_drained:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return BodyOutcome.GONE, b""
                 chunk: bytes = message.get("body", b"")
+                more = bool(message.get("more_body"))
                 size += len(chunk)
-                if size <= MOST_BYTES:
+                if size <= most_bytes:
                     chunks.append(chunk)
                 else:
                     chunks.clear()
     except TimeoutError:
         return BodyOutcome.TOO_SLOW, b""
-    if size > MOST_BYTES:
+    if size > most_bytes:
         return BodyOutcome.TOO_LARGE, b""
     return BodyOutcome.COMPLETE, b"".join(chunks)
 

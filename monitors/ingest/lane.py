@@ -107,7 +107,7 @@ async def try_lane(recorder: Recorder, slug: str, body: bytes, send: Send) -> bo
     if push is None:
         return False
     try:
-        answer = await recorder.submit(push)
+        answer = await recorder.record(push)
     except (NotStored, TooManyWaiting) as error:
         # Django words the refusal. It must not try again by itself: the first try may have been
         # committed.

@@ -39,7 +39,13 @@ from monitors.ingest.session import Session
 MOST_IN_BATCH = 256
 MOST_WAITING = 4096
 MOST_WAITING_PER_MONITOR = 32
+MOST_PATIENT = 1024
+PLACE_SECONDS = 1.0
+PLACE_LOOK_SECONDS = 0.005
 BATCH_SECONDS = 6.0  # the whole statement, the network included
+
+# The database is slow or somebody holds a row: halving such a batch would only double the wait.
+PATIENCE_ERRORS = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 
 log = logging.getLogger(__name__)
 Waiting = tuple[Push, "asyncio.Future[Answer | None]"]
@@ -53,10 +59,16 @@ def _key(push: Push) -> Key:
 class Recorder:
     """Commits pushes in batches. Use on one event loop; `record_from_thread` from any thread."""
 
-    def __init__(self, conninfo: Callable[[], dict[str, Any]]) -> None:
-        """`conninfo` returns the keyword arguments of `psycopg.connect`."""
+    def __init__(self, conninfo: Callable[[], dict[str, Any]], *, listens: bool = True) -> None:
+        """`conninfo` returns the keyword arguments of `psycopg.connect`.
+
+        `listens` false leaves the ledger alone: a process that no push is routed to cannot say
+        that pushes can be stored.
+        """
+        self._stamps = listens
         self._queue: deque[Waiting] = deque()
         self._waiting_per_key: dict[Key, int] = {}
+        self._patient = 0
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
@@ -68,7 +80,20 @@ class Recorder:
     # --- callers ----------------------------------------------------------------------------
 
     async def record(self, push: Push) -> Answer | None:
-        """Store a push; None if no such monitor takes it. Raises TooManyWaiting or NotStored."""
+        """Store a push; None if no such monitor takes it. Raises TooManyWaiting or NotStored.
+
+        Where too many pushes of the monitor wait it waits for a place, a second at most: a burst
+        is served, a flood is told to slow down.
+        """
+        deadline = self._loop.time() + PLACE_SECONDS
+        while self._loop.time() < deadline and self._patient < MOST_PATIENT:
+            if self._waiting_per_key.get(_key(push), 0) < MOST_WAITING_PER_MONITOR:
+                break
+            self._patient += 1
+            try:
+                await asyncio.sleep(PLACE_LOOK_SECONDS)
+            finally:
+                self._patient -= 1
         return await self.submit(push)
 
     def submit(self, push: Push) -> asyncio.Future[Answer | None]:
@@ -113,7 +138,8 @@ class Recorder:
                     await self._commit(batch)
                 if self._loop.time() >= self._next_stamp and not self._stopping:
                     self._next_stamp = self._loop.time() + listening.STAMP_SECONDS
-                    await self._stamp()
+                    if self._stamps:
+                        await self._stamp()
             except Exception:
                 log.exception("recorder round failed")
                 self._refuse(batch)
@@ -143,7 +169,7 @@ class Recorder:
         queue.extendleft(reversed(later))
         return batch
 
-    async def _commit(self, batch: list[Waiting]) -> None:
+    async def _commit(self, batch: list[Waiting], *, is_retry: bool = False) -> None:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
                 rows = await self._session.record([push for push, _ in batch])
@@ -153,7 +179,9 @@ class Recorder:
                 log.warning("pushes not stored, connection lost: %s", type(error).__name__)
                 await self._session.close()
                 self._refuse(batch)
-            elif len(batch) == 1:
+            elif isinstance(error, psycopg.errors.LockNotAvailable) and not is_retry:
+                await self._commit_unlocked(batch)
+            elif len(batch) == 1 or isinstance(error, PATIENCE_ERRORS):
                 log.warning("push not stored: %s", type(error).__name__)
                 self._refuse(batch)
             else:
@@ -177,6 +205,23 @@ class Recorder:
             if not seen[n]:
                 self._answer(push, future, None)
         self._queue.extendleft(reversed(again))
+
+    async def _commit_unlocked(self, batch: list[Waiting]) -> None:
+        """Commit those pushes of a batch whose heartbeats nobody holds; refuse the others.
+
+        Halving would pay the lock's patience once for every half.
+        """
+        try:
+            async with asyncio.timeout(BATCH_SECONDS):
+                free = await self._session.unlocked([push for push, _ in batch])
+        except (psycopg.Error, TimeoutError, OSError):
+            await self._session.close()
+            self._refuse(batch)
+            return
+        self._refuse([item for n, item in enumerate(batch) if n not in free])
+        rest = [item for n, item in enumerate(batch) if n in free]
+        if rest:
+            await self._commit(rest, is_retry=True)
 
     def _answer(
         self, push: Push, future: asyncio.Future[Answer | None], answer: Answer | None

@@ -53,6 +53,15 @@ class Session:
             cursor = await connection.execute(statement.RECORD_ONCE, parameters, prepare=True)
             return await cursor.fetchall()
 
+    async def unlocked(self, pushes: list[Push]) -> set[int]:
+        """Return which of the pushes (by place) have a heartbeat that nobody holds now."""
+        connection = await self._connect()
+        for n, push in enumerate(pushes):
+            push.n = n
+        parameters = {"batch": _encode(pushes).decode()}
+        cursor = await connection.execute(statement.UNLOCKED, parameters)
+        return {row[0] for row in await cursor.fetchall()}
+
     async def stamp(self) -> None:
         """Stamp the listening ledger. Raises psycopg.Error, OSError."""
         connection = await self._connect()

@@ -18,7 +18,7 @@ import re
 # Settings of the connection that runs the statement.
 SESSION = """
 SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off;
-SET jit = off; SET statement_timeout = '5s'; SET lock_timeout = '2s';
+SET jit = off; SET statement_timeout = '5s'; SET lock_timeout = '500ms';
 SET idle_in_transaction_session_timeout = '5s'; SET plan_cache_mode = force_generic_plan
 """
 
@@ -43,6 +43,15 @@ def compact(sql: str) -> str:
     """
     return " ".join(re.sub(r"--.*", "", sql).split())
 
+
+# name: unlocked
+# Which pushes of a batch could be stored now; the locks it takes end with it.
+UNLOCKED = """
+SELECT b.n FROM jsonb_to_recordset(%(batch)s::jsonb) AS b(n int, slug text, monitor uuid)
+LEFT JOIN monitors_pushkey k ON k.value = b.slug
+JOIN monitors_heartbeat h ON h.monitor_id = coalesce(b.monitor, k.monitor_id)
+FOR UPDATE OF h SKIP LOCKED
+"""
 
 _BATCH = """
 WITH batch AS MATERIALIZED (

@@ -13,6 +13,8 @@ from incidents.models import Delivery, Incident, Notification, TimelineEvent
 from tests.conftest import Api
 from tests.factories import MonitorFactory
 
+# As the database writes a time into JSON.
+ATTEMPTED_AT = "2026-11-22T14:02:11.4+00:00"
 FIELDS = {
     "id",
     "monitor",
@@ -56,7 +58,7 @@ def make_incident(team: Team, **fields: Any) -> Incident:
             kind="email",
             event="incident.opened",
             payload={},
-            attempts=[{"at": now().isoformat(), "outcome": "retry", "detail": "busy", "more": 1}],
+            attempts=[{"at": ATTEMPTED_AT, "outcome": "retry", "detail": "busy", "more": 1}],
             next_attempt_at=now(),
             created_at=now(),
         )
@@ -177,6 +179,7 @@ def test_deliveries(api: Api, team: Team) -> None:
         "attempts",
     }
     assert set(listed[0]["attempts"][0]) == {"at", "outcome", "detail"}
+    assert listed[0]["attempts"][0]["at"] == "2026-11-22T14:02:11.400000Z"
     assert api.get(f"deliveries/{listed[0]['id']}") == listed[0]
     assert api.get(f"deliveries?incident={incident.pk}")["results"] == listed[1:]
     assert api.get("deliveries?state=pending")["results"] == listed

@@ -169,7 +169,7 @@ def test_everything_works_without_scripts(chromium: Browser, site, mailoutbox, s
     url = page.locator("#push-url").inner_text()
     expect(page.get_by_role("button", name="Copy", exact=False)).to_have_count(0)
     http_push(url, b'{"status": "pass"}')
-    page.get_by_role("link", name="Look again").click()
+    page.get_by_role("link", name="Check for the first push").click()
     expect(page.get_by_role("heading", name="It works: fleet-eu is up")).to_be_visible()
     http_push(url, b'{"status": "fail"}')
     run_round()

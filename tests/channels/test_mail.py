@@ -5,6 +5,8 @@ from __future__ import annotations
 import email
 import email.policy
 import socket
+import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
@@ -14,6 +16,7 @@ from django.core import mail as outbox
 from incidents.channels.base import InvalidConfig, Message
 from incidents.channels.mail import EmailKind
 from tests.channels.test_addresses import words
+from tests.channels.test_tls import authority  # noqa: F401
 from tests.providers import MailServer
 
 DASH = "\N{EN DASH}"
@@ -136,6 +139,12 @@ def test_other_causes_are_told(cause, subject, headline):
 
 def test_a_silence_from_the_start_says_so():
     assert "No push has ever come." in text_of(sent(message(monitor={"last_push_at": None})))
+
+
+def test_a_window_shorter_than_the_interval_does_not_quote_the_interval():
+    text = text_of(sent(message(monitor={"interval": 60, "silent_after": 5})))
+    assert "Last push 22 Nov 2026 14:02:11 UTC.\n" in text
+    assert "expected" not in text
 
 
 def test_a_recovery_is_told():
@@ -289,10 +298,10 @@ def smtp(settings):
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
 
-    def send(replies):
-        with MailServer(replies) as server:
+    def send(replies, *, kind=KIND, **server_options):
+        with MailServer(replies, **server_options) as server:
             settings.EMAIL_PORT = server.port
-            return KIND.send(message(), TO, now=NOW), server.mails
+            return kind.send(message(), TO, now=NOW), server.mails
 
     return send
 
@@ -330,6 +339,61 @@ def test_no_mail_server_is_tried_again(smtp, settings):
     outcome = KIND.send(message(), TO, now=NOW)
     assert outcome.kind == "retry"
     assert "no connection to the mail server" in outcome.detail
+
+
+HASTY = EmailKind(timeout_seconds=10, deadline_seconds=0.6)
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [{"delays": {"every": 0.25}}, {"drip_seconds": 0.1}, {"delays": {"connect": 30}}],
+    ids=["each reply", "each byte", "silent"],
+)
+def test_a_slow_server_does_not_hold_a_mail_beyond_the_deadline(smtp, slow):
+    began = time.monotonic()
+    outcome, mails = smtp({}, kind=HASTY, **slow)
+    assert time.monotonic() - began < 1.5
+    assert outcome.kind == "retry"
+    assert outcome.detail == "the mail server did not take the mail within 0.6 s"
+    assert mails == []
+
+
+def test_a_server_that_does_not_answer_is_told_from_a_slow_one(smtp):
+    kind = EmailKind(timeout_seconds=0.2)
+    outcome, _ = smtp({}, kind=kind, delays={"mail": 30})
+    assert (outcome.kind, outcome.detail) == (
+        "retry",
+        "the mail server did not answer within 0.2 s",
+    )
+
+
+@pytest.mark.parametrize(
+    ("replies", "delays"),
+    [({}, {"quit": 30}), ({"quit": "221 " + "x" * 9000}, {}), ({"quit": "gone"}, {})],
+    ids=["silent", "too long", "odd"],
+)
+def test_a_mail_that_was_taken_is_sent_whatever_the_farewell(smtp, replies, delays):
+    outcome, mails = smtp(replies, kind=HASTY, delays=delays)
+    assert outcome.kind == "sent"
+    assert len(mails) == 1
+
+
+@pytest.mark.parametrize("starttls", [True, False])
+def test_over_tls_the_deadline_holds_too(smtp, settings, monkeypatch, tmp_path, request, starttls):
+    server, client = request.getfixturevalue("authority")
+    trusted = tmp_path / "ca.pem"
+    trusted.write_text(ssl.DER_cert_to_PEM_cert(client.get_ca_certs(binary_form=True)[0]))
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    settings.EMAIL_HOST = "127.0.0.2"
+    settings.EMAIL_USE_TLS, settings.EMAIL_USE_SSL = starttls, not starttls
+    options = {"host": "127.0.0.2", "tls": server, "starttls": starttls}
+    outcome, mails = smtp({}, **options)
+    assert (outcome.kind, len(mails)) == ("sent", 1)
+    began = time.monotonic()
+    outcome, mails = smtp({}, kind=HASTY, delays={"rcpt": 30}, **options)
+    assert time.monotonic() - began < 1.5
+    assert outcome.detail == "the mail server did not take the mail within 0.6 s"
+    assert mails == []
 
 
 # --- configuration --------------------------------------------------------------------------

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django_scopes import scopes_disabled
 
+from accounts.teams import create_team
 from incidents.lifecycle.actions import resolve_incident
 from incidents.lifecycle.advance import advance
 from incidents.models import Delivery, Incident, TimelineEvent
@@ -29,7 +32,7 @@ def test_acknowledge_note_and_resolve(owner, monitor):
 
     page = owner.post(f"{address}acknowledge", follow=True).content.decode()
     assert stored(incident).acknowledged_by == "owner@acme.example"
-    assert "owner@acme.example acknowledged it" in page
+    assert "<bdi>owner@acme.example</bdi> acknowledged it" in page
     assert ">Acknowledge</button>" not in page
 
     page = owner.post(f"{address}notes", {"text": "Looking <b>into</b> it"}, follow=True)
@@ -51,6 +54,26 @@ def test_an_empty_note_is_refused_with_a_reason(owner, monitor):
     assert b"required" in answer.content
     page = answer.content.decode()
     assert f'hx-get="/t/acme/incidents/{incident.pk}/"' in page
+
+
+def test_a_refused_note_leaves_the_page_live_whatever_the_team_is_called(owner, people):
+    team = create_team(slug="release-notes", name="Notes", owner=people.owner)
+    incident = make_incident(make_monitor(team))
+    address = f"/t/release-notes/incidents/{incident.pk}/"
+    for answer in (owner.get(address), owner.post(f"{address}notes", {"text": " "})):
+        live = re.search(r'data-live hx-get="([^"]+)"', answer.content.decode())[1]
+        assert live == address
+        fragment = owner.get(live, headers={"HX-Request": "true"})
+        assert fragment.status_code == 200
+        assert "<html" not in fragment.content.decode()
+
+
+def test_how_long_it_has_been_down_is_a_duration(owner, monitor):
+    incident = make_incident(monitor)
+    with scopes_disabled():
+        Incident.objects.filter(pk=incident.pk).update(down_since=Now() - timedelta(minutes=125))
+    page = owner.get(f"/t/acme/incidents/{incident.pk}/").content.decode()
+    assert re.search(r'Down for <time [^>]*data-kind="lasting"[^>]*>2 h 5 min</time>\. Ack', page)
 
 
 def test_deliveries_show_what_became_of_each_attempt(owner, monitor):

@@ -69,6 +69,21 @@ def test_everything_in_the_form_is_stored(owner):
     assert monitor.namespace.name == "acme-storage"
 
 
+def test_without_scripts_the_answer_that_shows_the_token_leads_on(owner):
+    page = owner.post(NEW, FORM).content.decode()
+    token = re.search(r'id="push-token">([^<]+)<', page)[1]
+    aside = re.search(r"<noscript>.*?</noscript>", page, re.DOTALL)[0]
+    assert "Copy the token below first" in aside
+    link = re.search(r'<a href="([^"]+)">Check for the first push</a>', aside)[1]
+    assert link == f"/t/acme/monitors/{only_monitor().pk}/setup"
+    page = owner.get(link).content.decode()
+    assert token not in page
+    assert "Copy the token below first" not in page
+    assert f'<a href="{link}">Check for the first push</a>' in page
+    push(only_monitor())
+    assert "is up" in owner.get(link).content.decode()
+
+
 def test_a_cron_schedule(owner):
     owner.post(NEW, FORM | {"cron": " 15  3 * * *", "cron_timezone": "Europe/Berlin"})
     monitor = only_monitor()
@@ -266,15 +281,15 @@ def test_a_monitors_page_says_what_happened_and_what_to_do(owner, people, monito
     address = f"/t/acme/monitors/{monitor.pk}/"
     assert b"Waiting for the first push" in owner.get(address).content
     push(monitor)
-    assert b"nightly-backup is up" in owner.get(address).content
+    assert b"<bdi>nightly-backup</bdi> is up" in owner.get(address).content
     update_monitor(monitor=monitor, grace=600)
     make_late(monitor, silent_for=timedelta(seconds=120))
     page = owner.get(address).content.decode()
-    assert "nightly-backup is late" in page
+    assert "<bdi>nightly-backup</bdi> is late" in page
     assert "An incident opens" in page
     incident = make_incident(monitor, message="disk full")
     page = owner.get(address).content.decode()
-    assert "nightly-backup reported a failure" in page
+    assert "<bdi>nightly-backup</bdi> reported a failure" in page
     assert f"/t/acme/incidents/{incident.pk}/" in page
     assert "Nobody has acknowledged it yet" in page
     assert "disk full" in page
@@ -323,6 +338,34 @@ def test_foreign_text_is_inert(owner, people):
         page = owner.get(address).content.decode()
         assert "<script>alert" not in page, address
         assert "<img src=x" not in page, address
+
+
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def test_foreign_text_turns_no_other_text_around(owner, people):
+    turned = f"invoice{BIDI}gpj.exe"
+    monitor = make_monitor(people.team, name=turned, description=turned, labels={"env": turned})
+    incident = make_incident(monitor, message=turned)
+    push(monitor, message=turned, labels={"env": turned})
+    owner.post(f"/t/acme/incidents/{incident.pk}/notes", {"text": turned})
+    for address in (
+        "/t/acme/",
+        "/t/acme/monitors/",
+        f"/t/acme/monitors/{monitor.pk}/",
+        f"/t/acme/monitors/{monitor.pk}/setup",
+        f"/t/acme/monitors/{monitor.pk}/delete",
+        "/t/acme/incidents/",
+        "/t/acme/channels/",
+        f"/t/acme/incidents/{incident.pk}/",
+    ):
+        page = owner.get(address).content.decode()
+        assert not set(BIDI) & set(page), address
+        assert "invoicegpj.exe" in page, address
+    page = owner.get(f"/t/acme/monitors/{monitor.pk}/").content.decode()
+    assert "<h2><bdi>invoicegpj.exe</bdi> " in page
+    page = owner.get(f"/t/acme/monitors/{monitor.pk}/edit").content.decode()
+    assert turned in page, "a form shows what is stored"
 
 
 def test_another_teams_monitors_are_nowhere(browse, people, monitor):

@@ -124,9 +124,27 @@ def test_the_cronjob_is_one_that_kubernetes_takes(people, with_token):
     container = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     assert document["metadata"]["name"] == plain_name(HOSTILE)
     assert (spec["schedule"], spec["timeZone"]) == ("15 3 * * *", "Europe/Berlin")
-    assert all(isinstance(argument, str) for argument in container["args"])
-    assert container["args"][-1].startswith("http")
+    assert spec["jobTemplate"]["spec"]["backoffLimit"] == 0
+    assert container["image"] == "curlimages/curl:8.11.1"
+    assert container["command"][:2] == ["/bin/sh", "-c"]
+    assert all(isinstance(argument, str) for argument in container["command"])
+    assert "$(" not in container["command"][2], "Kubernetes would put a variable there"
     assert ("env" in container) == with_token
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+@pytest.mark.parametrize("with_token", [False, True])
+def test_the_cronjob_tells_how_the_job_ended(served, with_token):
+    monitor, token = served(require_token=with_token)
+    text = files(monitor, token if with_token else None)["kubernetes-0"]
+    assert token not in text, "the token comes from a secret"
+    job = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    command = job["containers"][0]["command"]
+    for end, code in (("true", 0), ("false", 1)):
+        script = command[2].replace("/path/to/job", end)
+        done = run([*command[:2], script], TOCSIN_TOKEN=token)
+        assert done.returncode == code, done.stderr
+    assert statuses() == ["pass", "fail"]
 
 
 def test_a_hostile_name_reaches_no_snippet(people):

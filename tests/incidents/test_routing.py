@@ -179,6 +179,7 @@ def test_each_channel_is_told_once():
         [a_rule("one", A, B, continues=True), a_rule("two", B, A, C), CATCH_ALL], subject()
     )
     assert found.channels == [A, B, C]
+    assert found.named_by == {A: "one", B: "one", C: "two"}
 
 
 def test_nothing_goes_nowhere():

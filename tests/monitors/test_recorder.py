@@ -45,8 +45,9 @@ class Model:
         if step in PUSHES:
             status = "fail" if step == "fail" else "pass"
             kind = spec.push_kind(status, latency_of(step), self.rules)
+            self.was_pushed = True  # stored while paused too, though it changes nothing then
             if self.standing.state is not State.PAUSED:
-                self.was_pushed = self.alarm_is_set = True
+                self.alarm_is_set = True
             self.standing, change = spec.after_push(self.standing, kind, self.rules)
         elif step == "silence" and self.alarm_is_set:
             self.standing, change = spec.after_silence(self.standing)

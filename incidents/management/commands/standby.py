@@ -46,13 +46,13 @@ class Standby:
         """Do what is overdue; `now` is a monotonic time in seconds. Never raises."""
         try:
             ages = engine.stamp_ages()
-            if now >= self._maintain_at:
-                engine.maintain(runner="maintain:standby")
-                self._maintain_at = now + MAINTAIN_SECONDS
             if self._is_stale("engine", ages):
                 engine.run_round(runner="engine:standby")
             if self._is_stale("deliver", ages):
                 engine.deliver_round(self.pool, runner="deliver:standby")
+            if now >= self._maintain_at:
+                self._maintain_at = now + MAINTAIN_SECONDS
+                engine.maintain(runner="maintain:standby")
         except (DatabaseError, InterfaceError) as error:
             log.warning("no database: %s", type(error).__name__)
             connection.close()
