@@ -224,55 +224,10 @@ class MailServer:
         self.replies = replies or {}
         self.mails: list[bytes] = []
         self.stopping = threading.Event()
-        waits = delays or {}
-        mailserver = self
-
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                if tls and not starttls:
-                    self._encrypt(tls)
-                self._say("connect", "220 ready")
-                with contextlib.suppress(OSError):
-                    while line := self.rfile.readline():
-                        verb = line.split(b":")[0].split()[0].decode().lower()
-                        if not self._answer(verb):
-                            return
-
-            def _answer(self, verb: str) -> bool:
-                if verb == "data" and "data" not in mailserver.replies:
-                    self._say("354", "354 go on")
-                    mailserver.mails.append(self._read_mail())
-                if verb == "ehlo" and starttls:
-                    self._say(verb, "250-here\r\n250 STARTTLS")
-                else:
-                    self._say(verb, "220 go on" if verb == "starttls" else "250 ok")
-                if verb == "starttls" and tls:
-                    self._encrypt(tls)
-                return verb != "quit"
-
-            def _encrypt(self, tls: ssl.SSLContext) -> None:
-                self.request = self.connection = tls.wrap_socket(self.request, server_side=True)
-                self.setup()
-
-            def _read_mail(self) -> bytes:
-                lines = []
-                while (line := self.rfile.readline()) not in {b".\r\n", b""}:
-                    lines.append(line.removeprefix(b"."))
-                return b"".join(lines)
-
-            def _say(self, verb: str, usual: str) -> None:
-                reply = mailserver.replies.get(verb, usual).encode() + b"\r\n"
-                mailserver.stopping.wait(waits.get(verb, waits.get("every", 0)))
-                size = 1 if drip_seconds else len(reply)
-                with contextlib.suppress(OSError):
-                    for start in range(0, len(reply), size):
-                        self.wfile.write(reply[start : start + size])
-                        if mailserver.stopping.wait(drip_seconds):
-                            return
-
-        self._server = socketserver.ThreadingTCPServer((host, 0), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self.delays = delays or {}
+        self.drip_seconds, self.tls, self.starttls = drip_seconds, tls, starttls
+        self._server = _MailSockets((host, 0), _MailTalk)
+        self._server.mailserver = self
         self.port = self._server.server_address[1]
 
     def __enter__(self) -> MailServer:
@@ -285,3 +240,58 @@ class MailServer:
         self.stopping.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class _MailSockets(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+    mailserver: MailServer
+
+
+class _MailTalk(socketserver.StreamRequestHandler):
+    server: _MailSockets
+
+    def handle(self) -> None:
+        told = self.server.mailserver
+        if told.tls and not told.starttls:
+            self._encrypt(told.tls)
+        self._say("connect", "220 ready")
+        with contextlib.suppress(OSError):
+            while line := self.rfile.readline():
+                verb = line.split(b":")[0].split()[0].decode().lower()
+                if not self._answer(verb):
+                    return
+
+    def _answer(self, verb: str) -> bool:
+        told = self.server.mailserver
+        if verb == "data" and "data" not in told.replies:
+            self._say("354", "354 go on")
+            told.mails.append(self._read_mail())
+        if verb == "ehlo" and told.starttls:
+            self._say(verb, "250-here\r\n250 STARTTLS")
+        else:
+            self._say(verb, "220 go on" if verb == "starttls" else "250 ok")
+        if verb == "starttls" and told.tls:
+            self._encrypt(told.tls)
+        return verb != "quit"
+
+    def _encrypt(self, tls: ssl.SSLContext) -> None:
+        self.request = self.connection = tls.wrap_socket(self.request, server_side=True)
+        self.setup()
+
+    def _read_mail(self) -> bytes:
+        lines = []
+        while (line := self.rfile.readline()) not in {b".\r\n", b""}:
+            lines.append(line.removeprefix(b"."))
+        return b"".join(lines)
+
+    def _say(self, verb: str, usual: str) -> None:
+        told = self.server.mailserver
+        reply = told.replies.get(verb, usual).encode() + b"\r\n"
+        told.stopping.wait(told.delays.get(verb, told.delays.get("every", 0)))
+        size = 1 if told.drip_seconds else len(reply)
+        with contextlib.suppress(OSError):
+            for start in range(0, len(reply), size):
+                self.wfile.write(reply[start : start + size])
+                if told.stopping.wait(told.drip_seconds):
+                    return

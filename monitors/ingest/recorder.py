@@ -69,6 +69,7 @@ class Recorder:
         self._queue: deque[Waiting] = deque()
         self._waiting_per_key: dict[Key, int] = {}
         self._patient = 0
+        self._failing_until = 0.0
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
@@ -138,7 +139,7 @@ class Recorder:
                     await self._commit(batch)
                 if self._loop.time() >= self._next_stamp and not self._stopping:
                     self._next_stamp = self._loop.time() + listening.STAMP_SECONDS
-                    if self._stamps:
+                    if self._stamps and self._loop.time() >= self._failing_until:
                         await self._stamp()
             except Exception:
                 log.exception("recorder round failed")
@@ -189,6 +190,7 @@ class Recorder:
                 await self._commit(batch[:half])
                 await self._commit(batch[half:])
             return
+        self._failing_until = 0.0
         again: list[Waiting] = []
         seen = bytearray(len(batch))
         for row in rows:
@@ -231,6 +233,10 @@ class Recorder:
             future.set_result(answer)
 
     def _refuse(self, batch: list[Waiting]) -> None:
+        # Whoever cannot store a push must not say that pushes can be stored, until one was stored
+        # again or none has come for a while.
+        if batch:
+            self._failing_until = self._loop.time() + listening.GAP_SECONDS
         for push, future in batch:
             if future.cancelled():
                 self._release(push)

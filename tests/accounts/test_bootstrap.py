@@ -107,7 +107,7 @@ def run_apart(**environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", "bootstrap", "--email", "a@example.org", "--team", "acme"],
         cwd=ROOT,
-        env={**os.environ, **environ},
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **environ},
         capture_output=True,
         text=True,
         timeout=60,

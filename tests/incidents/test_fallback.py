@@ -86,7 +86,6 @@ def test_a_channel_that_was_deleted_before_it_was_told_counts_as_unreached(team,
     assert len(mail.outbox) == 1
 
 
-@pytest.mark.xfail(reason="deleting a channel does not ask whether anybody is left")
 def test_deleting_the_only_channel_before_it_was_told_tells_the_owners(team, monitor):
     only = channel_to(team, "http://127.0.0.1:9/")
     route_to(team, only)

@@ -307,3 +307,16 @@ def test_rules_that_are_made_and_moved_at_once_stand_in_one_row(team):
     )
     assert [position for _, position in positions(team)] == list(range(5))
     assert AlertRule.objects.filter(is_catch_all=True).count() == 1
+
+
+@pytest.mark.django_db
+def test_each_channel_is_told_which_rule_names_it(team):
+    first, second = channel_to(team, HOOK, name="first"), channel_to(team, HOOK, name="second")
+    route_to(team, first, name="one", continue_matching=True)
+    update_rule(rule=ensure_catch_all(team), channels=[first, second])
+    go(create_monitor(team=team, name="m")[0], "fail")
+    reasons = {row.channel_id: row.payload["reason"] for row in deliveries()}
+    assert reasons == {
+        first.pk: "Alert rule “one” sends to the channel “first”.",
+        second.pk: "Alert rule “Everything else” sends to the channel “second”.",
+    }

@@ -10,6 +10,7 @@ from incidents.lifecycle.wording import MOST_SUMMARY, cause_text, summary_text
 
 HOSTILE = "disk\r\nfull\x00\x1b[31m\u202e!\u2028end"
 SAFE = "disk full [31m! end"
+DUE = "a push was due within 1 min 30 s"
 AT = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
 
 
@@ -22,8 +23,7 @@ AT = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
         (
             "silence",
             AT,
-            f"{SAFE} went silent: last push 2026-11-22 14:02:11 UTC, "
-            "a push was due within 1 min 30 s",
+            f"{SAFE} went silent: last push 2026-11-22 14:02:11 UTC, {DUE}",
         ),
     ],
 )

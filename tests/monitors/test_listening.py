@@ -11,7 +11,7 @@ from django_scopes import scopes_disabled
 
 from incidents.lifecycle.advance import advance
 from monitors.ingest.listening import GAP_SECONDS, STAMP
-from monitors.ingest.push import Push
+from monitors.ingest.push import NotStored, Push
 from monitors.models import Heartbeat, ListeningGap, ListeningStamp
 from monitors.queries import current_gaps, database_now
 from monitors.sweep import sweep
@@ -127,7 +127,8 @@ def test_a_recorder_that_cannot_commit_does_not_say_that_it_listens(team):
                 await asyncio.sleep(1.2)  # more than two stamps' time
                 assert reader.execute("SELECT at FROM monitors_listeningstamp").fetchone() == held
                 blocker.execute("ROLLBACK")
-            assert await waiting
+            with pytest.raises(NotStored):
+                await waiting
 
     asyncio.run(asyncio.wait_for(main(), 10))
 

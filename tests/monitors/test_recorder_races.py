@@ -217,7 +217,6 @@ def test_poison_in_a_batch_fails_alone(team):
     assert heartbeat(monitors[7]).state == "pending"
 
 
-@pytest.mark.xfail(reason="a lock that is not granted in 2 s is taken for poison, and halved")
 def test_a_row_that_somebody_holds_costs_its_own_push_and_delays_no_other(team):
     monitors = make_monitors(team, 16)
 

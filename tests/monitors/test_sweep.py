@@ -236,12 +236,14 @@ def test_a_paused_monitor_is_never_silent_and_a_resumed_one_starts_anew(pushed):
 
 
 def test_one_that_was_never_pushed_to_is_not_armed_by_resuming(team):
-    monitor = made(team)
-    pause_monitor(monitor=monitor)
-    push(monitor)  # stored, and changes nothing else
-    resume_monitor(monitor=monitor)
-    assert heartbeat(monitor).check_at is None
-    assert len(results(monitor)) == 1
+    never, meanwhile = made(team), made(team)
+    for monitor in (never, meanwhile):
+        pause_monitor(monitor=monitor)
+    push(meanwhile)  # stored, and changes nothing else; but it was pushed to
+    for monitor in (never, meanwhile):
+        resume_monitor(monitor=monitor)
+    assert heartbeat(never).check_at is None
+    assert heartbeat(meanwhile).check_at is not None
 
 
 def test_a_shorter_window_is_judged_at_once_and_a_longer_one_holds(team):
