@@ -79,7 +79,7 @@ def test_from_sign_up_to_the_first_push(mailoutbox, settings):
     arrived = client.get(
         f"/t/northwind/monitors/{monitor.pk}/setup", headers={"HX-Request": "true"}
     )
-    assert b"It works: nightly is up" in arrived.content
+    assert b"It works: <bdi>nightly</bdi> is up" in arrived.content
     assert arrived.status_code == 286, "what has arrived is not asked for again"
 
 

@@ -13,6 +13,7 @@ from django_scopes import scopes_disabled
 from incidents.lifecycle.advance import advance
 from monitors.ingest.listening import GAP_SECONDS, STAMP
 from monitors.ingest.push import NotStored, Push
+from monitors.ingest.recorder import Recorder
 from monitors.models import Heartbeat, ListeningGap, ListeningStamp
 from monitors.queries import current_gaps, database_now
 from monitors.sweep import sweep
