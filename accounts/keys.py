@@ -53,7 +53,7 @@ def create_api_key(
 def find_api_key(text: str, *, now: datetime) -> ApiKey | None:
     """Return the valid key of that text, and note its use (at most once a minute)."""
     parts = text.split("_")
-    if len(parts) != 3 or parts[0] != "tk":
+    if len(parts) != 3 or parts[0] != "tk" or not (parts[1].isascii() and parts[1].isalnum()):
         return None
     with scopes_disabled():
         live = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))

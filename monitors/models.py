@@ -53,7 +53,7 @@ class Monitor(TenantModel):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     namespace = models.ForeignKey(
-        Namespace, on_delete=models.PROTECT, db_constraint=False, related_name="+"
+        Namespace, on_delete=models.RESTRICT, db_constraint=False, related_name="+"
     )
     name = models.CharField(max_length=253)
     description = models.TextField(blank=True, default="", max_length=4000)
@@ -94,7 +94,7 @@ class Monitor(TenantModel):
     old_token_expires_at = models.DateTimeField(null=True)
     secret = models.ForeignKey(
         Secret,
-        on_delete=models.PROTECT,
+        on_delete=models.RESTRICT,
         null=True,
         blank=True,
         db_constraint=False,

@@ -297,7 +297,6 @@ def test_within_a_scope_another_teams_rows_do_not_exist(two):
         assert Monitor.objects.get().name == "m"
 
 
-@pytest.mark.xfail(strict=True, reason="PROTECT instead of RESTRICT on a monitor's namespace")
 def test_deleting_a_team_leaves_nothing_of_it_and_all_of_the_other(two):
     with scopes_disabled():
         create_monitor(team=two["away"], name="stays")
