@@ -125,7 +125,7 @@ def grow(bed: Bed, population: Population, *, monitors: int) -> Population:
     with bed.connect() as connection:
         connection.execute("SET session_replication_role = replica; SET work_mem = '256MB'")
         clear_history(connection)
-        connection.execute("TRUNCATE monitors_monitor, monitors_heartbeat, monitors_pushkey")
+        connection.execute("TRUNCATE monitors_monitor CASCADE")
         _make_monitors(connection, monitors)
     return Population(monitors)
 
@@ -155,7 +155,12 @@ def settle(bed: Bed, *, window: int, every: int = 0, calm: float = 0, spread: fl
     """
     with bed.connect() as connection:
         clear_history(connection)
-        connection.execute("UPDATE monitors_monitor SET silent_after = %s", [window])
+        changed = connection.execute(
+            "UPDATE monitors_monitor SET silent_after = %s WHERE silent_after <> %s",
+            [window, window],
+        )
+        if changed.rowcount:
+            connection.execute("VACUUM (ANALYZE) monitors_monitor")
         values = {
             "window": float(window),
             "cadence": CADENCE_SECONDS,
@@ -164,6 +169,5 @@ def settle(bed: Bed, *, window: int, every: int = 0, calm: float = 0, spread: fl
             "spread": spread,
         }
         connection.execute(SETTLE, values)
-        for table in ("monitors_monitor", "monitors_heartbeat"):
-            connection.execute(f"VACUUM (ANALYZE) {table}")
+        connection.execute("VACUUM (ANALYZE) monitors_heartbeat")
         connection.execute("CHECKPOINT")

@@ -137,7 +137,7 @@ def measure_steady(
 
     every = population.monitors // silent
     # The pusher reads its list first, and a population takes its time to settle.
-    lead = CALM_SECONDS + population.monitors / 40_000
+    lead = CALM_SECONDS + population.monitors / 20_000
     settle(bed, window=window, every=every, calm=lead, spread=seconds)
     total = lead + seconds + TAIL_SECONDS
     before = _updates(bed)

@@ -67,3 +67,10 @@ def api(key: str) -> Api:
 def rival(db: None) -> Api:
     """Another team's API."""
     return Api(make_key(TeamFactory(slug="rival")))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the browser's tests last: Playwright's event loop goes on until its browser is closed,
+    and no other test in that process can run one of its own meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
