@@ -111,11 +111,12 @@ class Role(models.TextChoices):
 
 
 class Membership(TenantModel):
-    """A person's place in a team."""
+    """A person's place in a team. Until they have accepted it, nothing pages them."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
+    accepted_at = models.DateTimeField(null=True, default=now)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -126,6 +127,35 @@ class Membership(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.role}"
+
+
+class Invitation(TenantModel):
+    """An open place in a team for whoever holds the link and proves the address.
+
+    The link's token is kept as its SHA-256; it works once, until `expires_at`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
+    token_hash = models.BinaryField(max_length=32, unique=True)
+    invited_by = models.CharField(max_length=254, default="", blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "team",
+                Lower("email"),
+                condition=models.Q(accepted_at=None),
+                name="invitation_open_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role}"
 
 
 class Scope(models.TextChoices):

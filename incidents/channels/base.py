@@ -33,8 +33,11 @@ class InvalidConfig(ValueError):  # noqa: N818
 class Message:
     """One thing to tell: the same key, time and payload on every attempt.
 
-    `key` is the delivery's uuid and the idempotency key; `event` is "incident.opened",
-    "incident.acknowledged", "incident.resolved" or "channel.test"; `at` is when it happened.
+    `key` is the delivery's uuid and the idempotency key; `at` is when it happened. `event` is
+    "incident.opened" (also for later steps), "incident.acknowledged", "incident.flapping",
+    "incident.firing" (it still lasts: for kinds with `resend_seconds`), "incident.resolved",
+    "incident.digest" (several incidents), "channel.test", "channel.disabled", "contact.code"
+    (proof of a contact method), "contact.test", or "rotation.handoff".
     """
 
     key: str
@@ -60,11 +63,40 @@ class Outcome:
         object.__setattr__(self, "detail", clip_text(self.detail, MAX_DETAIL_CHARACTERS))
 
 
+@dataclass(frozen=True)
+class Field:
+    """One entry of a kind's configuration, as a form shows it.
+
+    `input_type` is an HTML input's type ("text", "url", "password", "tel", "email") or "select",
+    for which `choices` are the values. An optional one may be left empty.
+    """
+
+    name: str
+    label: str
+    help: str = ""
+    input_type: str = "text"
+    required: bool = True
+    choices: tuple[str, ...] = ()
+    placeholder: str = ""
+
+
 class ChannelKind(ABC):
-    """One way out. Kinds hold no state between messages and are used by many threads at once."""
+    """One way out. Kinds hold no state between messages and are used by many threads at once.
+
+    `events` are what it is told of. `digests` says that a person reads it, who wants one message
+    instead of a thousand; a machine that keeps its own account of incidents wants each.
+    `resend_seconds`, where set, is how often it must hear anew that an incident still lasts.
+    """
 
     name: ClassVar[str]
+    label: ClassVar[str] = ""  # as people write it: "E-mail", "Slack"
+    fields: ClassVar[tuple[Field, ...]] = ()
     secret_fields: ClassVar[frozenset[str]] = frozenset()
+    events: ClassVar[frozenset[str]] = frozenset(
+        {"incident.opened", "incident.flapping", "incident.resolved"}
+    )
+    digests: ClassVar[bool] = True
+    resend_seconds: ClassVar[int | None] = None
 
     @abstractmethod
     def clean(self, config: Mapping[str, Any], *, allow: Sequence[Network]) -> dict[str, Any]:

@@ -23,12 +23,17 @@ from monitors.queries import database_now
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One place a message can go: a channel of the team's, or a person's address."""
+    """One place a message can go: a channel of the team's, or one of a person's methods.
 
-    key: str  # `channel:<id>` or `email:<address>`: one message per key
+    Its key is `channel:<id>`, `method:<id>`, or `email:<address>` for a person's mail: however many
+    ways lead to a contact, it gets one message per key.
+    """
+
+    key: str
     kind: str
     channel_id: UUID | None
     reason: str
+    method_id: UUID | None = None
 
 
 def email_contact(address: str, reason: str) -> Contact:
@@ -125,6 +130,7 @@ def delivery_rows(
             "id": uuid7(),
             "incident_id": incident.pk,
             "channel_id": contact.channel_id,
+            "contact_method_id": contact.method_id,
             "contact": contact.key,
             "kind": contact.kind,
             "event": f"incident.{kind}",
@@ -135,6 +141,8 @@ def delivery_rows(
             "next_attempt_at": at,
             "lease_token": None,
             "after_id": (after or {}).get(contact.key),
+            "bundle_id": None,
+            "paced": False,
             "created_at": at,
             "finished_at": None,
         }

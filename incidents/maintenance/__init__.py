@@ -1,0 +1,1 @@
+"""Maintenance windows: planned time in which no incident opens."""

@@ -1,0 +1,1 @@
+"""Which instants a maintenance window covers: a function of its definition and a time."""

@@ -1,0 +1,1 @@
+"""Rotations: who is on call when, and how that is changed."""

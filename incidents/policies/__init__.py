@@ -1,0 +1,1 @@
+"""Escalation policies: whom an incident pages, step by step."""
