@@ -39,6 +39,7 @@ class Access:
     actor: str  # how timelines and the audit log name them
     level: Scope
     user: User | None = None
+    role: Role | None = None  # None for a key
 
     def allows(self, needed: Scope) -> bool:
         """Return whether this access includes `needed`."""
@@ -48,6 +49,19 @@ class Access:
         """Raise PermissionDenied (403) unless this access includes `needed`."""
         if not self.allows(needed):
             raise PermissionDenied(f"This needs the scope {needed.value}.")
+
+    def may_appoint(self, *roles: str) -> bool:
+        """Return whether this access may make, change or remove people of these roles.
+
+        Owners are the owners' matter; a key of scope admin may do all.
+        """
+        owners_too = self.role in (None, Role.OWNER)
+        return self.allows(Scope.ADMIN) and (owners_too or Role.OWNER not in roles)
+
+    def require_appoint(self, *roles: str) -> None:
+        """Raise PermissionDenied (403) unless this access may deal with people of these roles."""
+        if not self.may_appoint(*roles):
+            raise PermissionDenied("Only an owner can do this.")
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -62,17 +76,19 @@ def access_for_key(key: ApiKey) -> Access:
 
 
 def access_for_member(user: User, team_slug: str) -> Access:
-    """Return what a person may do in a team; Http404 for strangers and unknown teams alike."""
+    """Return what a person may do in a team; Http404 for strangers and unknown teams alike.
+
+    Whoever was given a place and has not accepted it is a stranger still.
+    """
     team = Team.objects.filter(slug=team_slug).first()
     if team is None:
         raise Http404
     with scope(team=team):
-        membership = Membership.objects.filter(user=user).first()
+        membership = Membership.objects.filter(user=user, accepted_at__isnull=False).first()
     if membership is None:
         raise Http404
-    return Access(
-        team=team, actor=user.email, level=_SCOPE_OF_ROLE[Role(membership.role)], user=user
-    )
+    role = Role(membership.role)
+    return Access(team=team, actor=user.email, level=_SCOPE_OF_ROLE[role], user=user, role=role)
 
 
 def get_object(queryset: QuerySet[M], pk: str | UUID) -> M:

@@ -132,7 +132,8 @@ class Membership(TenantModel):
 class Invitation(TenantModel):
     """An open place in a team for whoever holds the link and proves the address.
 
-    The link's token is kept as its SHA-256; it works once, until `expires_at`.
+    The link's token is kept as its SHA-256; it works once, until `expires_at`. The address is in
+    lower case. `sent_at` is null while no mail server has taken the mail.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -141,6 +142,7 @@ class Invitation(TenantModel):
     token_hash = models.BinaryField(max_length=32, unique=True)
     invited_by = models.CharField(max_length=254, default="", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
 
@@ -152,6 +154,9 @@ class Invitation(TenantModel):
                 condition=models.Q(accepted_at=None),
                 name="invitation_open_once",
             )
+        ]
+        indexes = [
+            models.Index("email", name="invitation_open", condition=models.Q(accepted_at=None))
         ]
 
     def __str__(self) -> str:

@@ -66,7 +66,9 @@ def owner_addresses(team: Team) -> list[str]:
     """
     with scopes_disabled():
         emails = list(
-            Membership.objects.filter(team=team, role=Role.OWNER, user__is_active=True)
+            Membership.objects.filter(
+                team=team, role=Role.OWNER, user__is_active=True, accepted_at__isnull=False
+            )
             .order_by("created_at")
             .values_list("user__email", flat=True)
         )

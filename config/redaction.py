@@ -7,14 +7,17 @@ import re
 
 _PATTERNS = (
     (re.compile(r"(/api/(?:push|ping)/)[^/\s?\"']+"), r"\1[redacted]"),
+    (re.compile(r"(/invitations/)[0-9A-Za-z_-]{20,}"), r"\1[redacted]"),
+    (re.compile(r"(/ack/)[^/\s?\"']+"), r"\1[redacted]"),
     (re.compile(r"(?i)(bearer\s+)[^\s\"']+"), r"\1[redacted]"),
     (re.compile(r"\b(tk_[0-9A-Za-z]{8})_[0-9A-Za-z]+"), r"\1_[redacted]"),
+    (re.compile(r"(/calendar\.ics\S*?[?&]key=)[^\s&\"']+"), r"\1[redacted]"),
     (re.compile(r"\bwhsec_[0-9A-Za-z+/=]+"), "whsec_[redacted]"),
 )
 
 
 def redact(text: str) -> str:
-    """Return `text` with push slugs, bearer tokens, API keys and signing secrets masked."""
+    """Return `text` with push slugs, tokens and keys of all kinds and signing secrets masked."""
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text

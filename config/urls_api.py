@@ -11,6 +11,7 @@ from accounts.api.schema import DocsView, SchemaView
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema", SchemaView.as_view(), name="api-schema"),
     path("docs", DocsView.as_view(), name="api-docs"),
+    path("", include("accounts.api.urls")),
     path("", include("monitors.api.urls")),
     path("", include("incidents.api.urls")),
     # A form's token is asked for before the view is: an unknown path must not answer 403.

@@ -16,6 +16,10 @@ from django_scopes import scopes_disabled
 
 from incidents.delivery.pool import SenderPool
 from incidents.lifecycle.advance import advance
+from incidents.lifecycle.escalating import fire_steps
+from incidents.lifecycle.timers import open_released, settle_flapping, wake_incidents
+from incidents.maintenance.maintenances import refresh_spans
+from incidents.notifications.handoffs import announce_handoffs
 from monitors.models import ListeningGap, PushKey, PushReceipt
 from monitors.partitions import drop_old_partitions, ensure_partitions
 from monitors.queries import database_now
@@ -25,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 50
 BATCHES_A_LAP = 4
+FIRED_A_LAP = 4000
 RECEIPT_HOURS = 24
 HISTORY_DAYS = 400
 CLEAN_ROWS = 5000
@@ -63,7 +68,7 @@ def stamp_ages() -> dict[str, float]:
 
 
 def run_round(*, runner: str = "engine") -> int:
-    """Sweep, then turn transitions into incidents and messages, while there is work.
+    """Sweep, turn transitions into incidents, fire the steps that are due, while there is work.
 
     Returns how many messages were queued.
     """
@@ -72,9 +77,12 @@ def run_round(*, runner: str = "engine") -> int:
         for _ in range(MOST_ROUNDS):
             silent = sweep()
             handled, messages = advance(most_batches=BATCHES_A_LAP)
+            handled += open_released() + settle_flapping() + wake_incidents()
+            fired, paged = fire_steps(limit=FIRED_A_LAP)
+            messages += paged + announce_handoffs()
             queued += messages
             stamp(runner)  # after each lap: half a minute of a mass outage is no standstill
-            if not silent and not handled:
+            if not silent and not handled and not fired:
                 break
     return queued
 
@@ -113,6 +121,7 @@ def maintain(*, runner: str = "maintain") -> None:
         lambda: drop_old_partitions(now=at, keep_days=settings.RESULT_DAYS),
         lambda: PushReceipt.objects.filter(created_at__lt=receipts).delete(),
         lambda: drop_old_transitions(before=old),
+        lambda: refresh_spans(now=at, limit=CLEAN_ROWS),
         lambda: PushKey.objects.filter(expires_at__lt=at).delete(),
         lambda: ListeningGap.objects.filter(ended_at__lt=old).delete(),
     ]

@@ -43,16 +43,19 @@ class Rule:
     channels: tuple[UUID, ...] = ()
     continues: bool = False
     is_catch_all: bool = False
+    policy: UUID | None = None
 
 
 @dataclass(slots=True)
 class Route:
-    """Where an incident goes: channels, each once, and whether the owners are mailed.
+    """Where an incident goes: channels and policies, each once, and whether the owners are mailed.
 
-    `named_by` gives for each channel, in order, the name of the first rule that names it.
+    `named_by` gives for each channel, in order, the name of the first rule that names it, and
+    `policies` the same for each escalation policy.
     """
 
     named_by: dict[UUID, str] = field(default_factory=dict)
+    policies: dict[UUID, str] = field(default_factory=dict)
     owners: bool = False
     rules: list[str] = field(default_factory=list)
 
@@ -119,17 +122,19 @@ def matching_rules(rules: Iterable[Rule], subject: Subject) -> Iterator[Rule]:
 def route(rules: Iterable[Rule], subject: Subject) -> Route:
     """Return where the incident goes.
 
-    The catch-all without channels goes to the owners' mail, and so does an incident whose rules
-    together name no channel at all: no incident goes nowhere.
+    A catch-all with neither channels nor a policy goes to the owners' mail, and so does an incident
+    whose rules together name neither: no incident goes nowhere.
     """
     found = Route()
     for rule in matching_rules(rules, subject):
         found.rules.append(rule.name)
         for channel in rule.channels:
             found.named_by.setdefault(channel, rule.name)
-        if rule.is_catch_all and not rule.channels:
+        if rule.policy:
+            found.policies.setdefault(rule.policy, rule.name)
+        if rule.is_catch_all and not rule.channels and not rule.policy:
             found.owners = True
-    if not found.named_by:
+    if not found.named_by and not found.policies:
         found.owners = True
     return found
 
@@ -165,6 +170,7 @@ def load_rules(team_ids: Iterable[UUID]) -> dict[UUID, list[Rule]]:
             channels=tuple(channels.get(row.pk, ())),
             continues=row.continue_matching,
             is_catch_all=row.is_catch_all,
+            policy=row.policy_id,
         )
         if row.is_catch_all:
             catch_all[row.team_id] = rule

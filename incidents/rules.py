@@ -16,12 +16,18 @@ from django.db.models import F, QuerySet
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
-from incidents.models import AlertRule, AlertRuleChannel, Channel
+from incidents.models import AlertRule, AlertRuleChannel, Channel, EscalationPolicy
 from incidents.routing import ensure_catch_all
+
+_FIELDS = frozenset({"name", "match", "continue_matching", "policy"})
 
 
 class DuplicateName(Exception):  # noqa: N818 - it names what happened
     """The team has a rule of that name."""
+
+
+class TargetGone(Exception):  # noqa: N818
+    """The policy or a channel that the rule names has just been deleted."""
 
 
 class CatchAllFixed(Exception):  # noqa: N818
@@ -34,10 +40,11 @@ def create_rule(
     name: str,
     match: dict[str, Any],
     channels: Sequence[Channel] = (),
+    policy: EscalationPolicy | None = None,
     continue_matching: bool = False,
     position: int | None = None,
 ) -> AlertRule:
-    """Insert a rule at `position`, or at the end. Raises DuplicateName."""
+    """Insert a rule at `position`, or at the end. Raises DuplicateName, TargetGone."""
     with _changing(team):
         ensure_catch_all(team)
         numbered = _numbered(team)
@@ -48,6 +55,7 @@ def create_rule(
             team=team,
             name=name,
             match=match,
+            policy=policy,
             continue_matching=continue_matching,
             position=index,
         )
@@ -62,12 +70,12 @@ def update_rule(
     channels: Sequence[Channel] | None = None,
     **fields: Any,
 ) -> AlertRule:
-    """Change `name`, `match`, `continue_matching`, the channels, and where the rule stands.
+    """Change `name`, `match`, `continue_matching`, `policy`, the channels, and where it stands.
 
-    What is None stays. Raises DuplicateName, CatchAllFixed, and AlertRule.DoesNotExist if the rule
-    has just been deleted.
+    What is not given stays; a `policy` of None is none. Raises DuplicateName, TargetGone,
+    CatchAllFixed, and AlertRule.DoesNotExist if the rule has just been deleted.
     """
-    unknown = set(fields) - {"name", "match", "continue_matching"}
+    unknown = set(fields) - _FIELDS
     if unknown:
         raise TypeError(f"not fields of a rule: {', '.join(sorted(unknown))}")
     with _changing(rule.team):
@@ -112,7 +120,8 @@ def _numbered(team: Team) -> QuerySet[AlertRule]:
 
 
 def _differs(rule: AlertRule, fields: dict[str, Any]) -> bool:
-    return any(getattr(rule, name) != value for name, value in fields.items() if name != "name")
+    free = {"name", "policy"}
+    return any(getattr(rule, name) != value for name, value in fields.items() if name not in free)
 
 
 def _set_channels(rule: AlertRule, channels: Sequence[Channel]) -> None:
@@ -131,4 +140,6 @@ def _changing(team: Team) -> Iterator[None]:
     except IntegrityError as error:
         if "alertrule_name_once" in str(error):
             raise DuplicateName from error
+        if "alertrule_policy_team" in str(error) or "alertrulechannel_channel" in str(error):
+            raise TargetGone from error
         raise

@@ -28,6 +28,8 @@ _REFUSALS = {
     "409": "The name is taken, or the state does not allow it.",
     "413": "The body is too large.",
     "415": "The body is not JSON.",
+    "429": "Too soon; Retry-After says how many seconds are left.",
+    "503": "It cannot be done now; the detail says what was kept.",
 }
 _VERBS = {"list": "list", "retrieve": "read", "create": "create", "partial_update": "update"}
 _PROBLEM: dict[str, Any] = {
@@ -69,8 +71,8 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 class TenantSchema(AutoSchema):
     """Operations named `list_monitors`, tagged by resource, with the problems they may answer.
 
-    A view says `resource = "monitors"`, `singular = "monitor"`, and in `conflicts` and `quotas`
-    which of its actions may answer 409 or 402.
+    A view says `resource = "monitors"`, `singular = "monitor"`, and in `conflicts`, `quotas`,
+    `waits` and `mails` which of its actions may answer 409, 402, 429 or 503.
     """
 
     view: Any
@@ -125,10 +127,8 @@ class TenantSchema(AutoSchema):
             statuses.add("403")
         if self.method in ("POST", "PATCH"):
             statuses |= {"413", "415"}
-        if action in getattr(self.view, "conflicts", ()):
-            statuses.add("409")
-        if action in getattr(self.view, "quotas", ()):
-            statuses.add("402")
+        kinds = {"conflicts": "409", "quotas": "402", "waits": "429", "mails": "503"}
+        statuses |= {s for kind, s in kinds.items() if action in getattr(self.view, kind, ())}
         return sorted(statuses)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 
 from accounts.durations import parse_duration, say_duration
-from accounts.models import RESERVED_SLUGS, Scope, validate_slug
+from accounts.models import RESERVED_SLUGS, Role, Scope, User, validate_slug
 
 
 class DurationField(forms.CharField):
@@ -74,3 +75,65 @@ class KeyForm(forms.Form):
             (Scope.ADMIN.value, "Admin: also members and keys"),
         ]
     )
+
+
+ROLE_CHOICES = [
+    (Role.VIEWER.value, "Viewer: look at everything"),
+    (Role.MEMBER.value, "Member: also change monitors, rotations and incidents"),
+    (Role.ADMIN.value, "Admin: also people and keys"),
+    (Role.OWNER.value, "Owner: also other owners"),
+]
+
+
+class InviteForm(forms.Form):
+    """Somebody to invite. The roles offered are those that the inviter may give."""
+
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "autocapitalize": "none"}),
+    )
+    role = forms.ChoiceField(initial=Role.MEMBER.value)
+
+    def __init__(self, *args: Any, roles: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["role"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [choice for choice in ROLE_CHOICES if choice[0] in roles]
+
+    def clean_email(self) -> str:
+        """Return the address in lower case."""
+        email: str = self.cleaned_data["email"].lower()
+        if len(email) > 254:
+            raise ValidationError("Use an address of up to 254 characters.")
+        return email
+
+
+class JoinForm(forms.Form):
+    """An account for whoever was invited; the address is the invitation's."""
+
+    name = forms.CharField(
+        label="Your name",
+        max_length=120,
+        required=False,
+        help_text="How your team sees you. Optional.",
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    password = forms.CharField(
+        label="Choose a password",
+        max_length=1024,
+        strip=False,
+        help_text=password_validation.password_validators_help_text_html(),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, email: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email = email
+
+    def clean_password(self) -> str:
+        """Refuse a password that is easy to guess."""
+        password: str = self.cleaned_data["password"]
+        user = User(email=self.email, name=self.cleaned_data.get("name", ""))
+        password_validation.validate_password(password, user)
+        return password

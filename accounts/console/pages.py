@@ -10,11 +10,13 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject
 from django.utils.timezone import now as clock
 from django_htmx.http import HttpResponseClientRefresh
 from django_scopes import scopes_disabled
 
 from accounts.access import Access, access_for_member
+from accounts.invitations import invitations_for
 from accounts.models import Scope, Team, User
 
 P = ParamSpec("P")
@@ -54,12 +56,11 @@ def team_page(needs: Scope = Scope.READ) -> Callable[[TeamView[P]], Callable[...
 
 
 def teams_of(user: User) -> list[Team]:
-    """Return the teams of a person, the longest-standing first."""
+    """Return the teams that a person has joined, the longest-standing first."""
     with scopes_disabled():
+        joined = user.memberships.filter(accepted_at__isnull=False)
         return list(
-            Team.objects.filter(pk__in=user.memberships.order_by().values("team_id")).order_by(
-                "created_at"
-            )
+            Team.objects.filter(pk__in=joined.order_by().values("team_id")).order_by("created_at")
         )
 
 
@@ -73,6 +74,10 @@ def render_page(
         "access": access,
         "team": access.team,
         "teams": lambda: teams_of(access.user) if access.user else [],
+        # Asked for by the account menu alone, which is in a page twice.
+        "invited": SimpleLazyObject(
+            lambda: invitations_for(access.user, now=clock()) if access.user else []
+        ),
         "can_write": access.allows(Scope.WRITE),
         "can_admin": access.allows(Scope.ADMIN),
         "now": clock(),

@@ -10,9 +10,11 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve
+from django.utils.timezone import now as clock
 
 from accounts.console.forms import TeamForm
 from accounts.console.pages import LAST_TEAM, teams_of
+from accounts.invitations import invitations_for
 from accounts.models import Team, User
 from accounts.teams import NameTaken, create_team, sign_up_quota
 
@@ -26,7 +28,8 @@ def show_start(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/start.html")
     slugs = [team.slug for team in teams_of(user)]
     if not slugs:
-        return redirect("console:team-new")
+        invited = invitations_for(user, now=clock())
+        return redirect("console:invitations" if invited else "console:team-new")
     last = request.session.get(LAST_TEAM)
     return redirect("console:home", team=last if last in slugs else slugs[0])
 

@@ -28,11 +28,13 @@ class Migration(migrations.Migration):
                 ('token_hash', models.BinaryField(max_length=32, unique=True)),
                 ('invited_by', models.CharField(blank=True, default='', max_length=254)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('sent_at', models.DateTimeField(null=True)),
                 ('expires_at', models.DateTimeField()),
                 ('accepted_at', models.DateTimeField(null=True)),
                 ('team', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.team')),
             ],
             options={
+                'indexes': [models.Index(models.F('email'), condition=models.Q(('accepted_at', None)), name='invitation_open')],
                 'constraints': [models.UniqueConstraint(models.F('team'), django.db.models.functions.text.Lower('email'), condition=models.Q(('accepted_at', None)), name='invitation_open_once')],
             },
         ),

@@ -29,7 +29,7 @@ from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
 from incidents import rules
 from incidents.api.matchers import ListField, MatchField, MatchSerializer
-from incidents.models import AlertRule, AlertRuleChannel, Channel
+from incidents.models import AlertRule, AlertRuleChannel, Channel, EscalationPolicy
 from incidents.routing import ensure_catch_all
 
 _AFTER_ALL = 2**31  # sorts the catch-all, which has no position, behind the highest one
@@ -63,12 +63,15 @@ class ChannelsField(ListField):
 
 @extend_schema_field({"type": "string", "format": "uuid"})
 class PolicyField(ReferenceField):
-    """The id of an escalation policy, of which there are none yet."""
+    """The id of an escalation policy."""
 
-    def to_internal_value(self, data: Any) -> UUID | None:
-        """Refuse any id. Raises ValidationError."""
-        super().to_internal_value(data)
-        raise ValidationError([no_such("escalation policy")])
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the policy. Raises ValidationError for an id that is not the team's."""
+        policy_id = super().to_internal_value(data)
+        policy = EscalationPolicy.objects.filter(pk=policy_id).first() if policy_id else None
+        if policy is None:
+            raise ValidationError([no_such("escalation policy")])
+        return policy
 
 
 class AlertRuleSerializer(StrictSerializer):
@@ -92,7 +95,6 @@ class AlertRuleSerializer(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the fields as the services take them."""
-        attrs.pop("policy", None)
         if attrs.get("position", 0) is None:
             attrs.pop("position")
         if "alertrulechannel_set" in attrs:
@@ -106,7 +108,7 @@ class AlertRuleSerializer(StrictSerializer):
             "name": rule.name,
             "position": rule.position,
             "match": rule.match,
-            "policy": None,
+            "policy": str(rule.policy_id) if rule.policy_id else None,
             "channels": [str(link.channel_id) for link in rule.alertrulechannel_set.all()],
             "continue": rule.continue_matching,
         }
@@ -143,7 +145,7 @@ class AlertRuleViewSet(TenantViewSet):
 
     @extend_schema(request=AlertRuleSerializer, responses=AlertRuleSerializer)
     def partial_update(self, request: Request, **kwargs: str) -> Response:
-        """Change a rule, or move it. Of the catch-all only the name and the channels."""
+        """Change a rule, or move it. Of the catch-all only name, policy and channels."""
         rule = self._find()
         fields = self.read_body(AlertRuleSerializer, partial=True)
         with _refusals():
@@ -185,6 +187,8 @@ def _refusals() -> Iterator[None]:
         raise Conflict("The team has a rule of this name.") from error
     except rules.CatchAllFixed as error:
         raise Conflict(
-            "This rule catches what no other rule takes: it can be renamed and given channels, "
-            "but not be deleted, moved or narrowed."
+            "This rule catches what no other rule takes: it can be renamed and given a policy and "
+            "channels, but not be deleted, moved or narrowed."
         ) from error
+    except rules.TargetGone as error:
+        raise Conflict("The policy or a channel of this rule was just deleted.") from error

@@ -13,12 +13,9 @@ from rest_framework.response import Response
 
 from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
+from incidents.api.action_bodies import AssignSerializer, NoteSerializer, SnoozeSerializer
 from incidents.api.filters import filter_by_id, filter_by_state
-from incidents.api.serializers import (
-    IncidentDetailSerializer,
-    IncidentSerializer,
-    NoteSerializer,
-)
+from incidents.api.serializers import IncidentDetailSerializer, IncidentSerializer
 from incidents.lifecycle import actions
 from incidents.models import Incident, IncidentState, Notification, TimelineEvent
 
@@ -33,7 +30,7 @@ class IncidentViewSet(TenantViewSet):
 
     resource = "incidents"
     singular = "incident"
-    conflicts = ("acknowledge", "resolve")
+    conflicts = ("acknowledge", "resolve", "snooze", "assign")
 
     @extend_schema(parameters=_FILTERS, responses=IncidentSerializer(many=True))
     def list(self, request: Request) -> Response:
@@ -60,6 +57,20 @@ class IncidentViewSet(TenantViewSet):
         """End an incident by hand."""
         return self._act(actions.resolve_incident)
 
+    @extend_schema(request=SnoozeSerializer, responses=IncidentDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def snooze(self, request: Request, **kwargs: str) -> Response:
+        """Acknowledge an incident for a time; if it lasts, paging starts anew after it."""
+        self.find(Incident.objects.all())
+        return self._act(actions.snooze_incident, **self.read_body(SnoozeSerializer))
+
+    @extend_schema(request=AssignSerializer, responses=IncidentDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def assign(self, request: Request, **kwargs: str) -> Response:
+        """Hand an incident to a member or a policy, which is paged now instead of the others."""
+        self.find(Incident.objects.all())
+        return self._act(actions.assign_incident, **self.read_body(AssignSerializer))
+
     @extend_schema(request=NoteSerializer, responses=IncidentDetailSerializer)
     @action(detail=True, methods=["post"])
     def notes(self, request: Request, **kwargs: str) -> Response:
@@ -69,10 +80,10 @@ class IncidentViewSet(TenantViewSet):
         actions.add_note(incident=incident, actor=self.access.actor, text=body["text"])
         return self._answer()
 
-    def _act(self, act: Any) -> Response:
+    def _act(self, act: Any, **fields: Any) -> Response:
         incident = self.find(Incident.objects.all())
         try:
-            act(incident=incident, actor=self.access.actor)
+            act(incident=incident, actor=self.access.actor, **fields)
         except actions.AlreadyResolved as error:
             raise Conflict("This incident is resolved already.") from error
         return self._answer()

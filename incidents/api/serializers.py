@@ -7,9 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api.fields import StrictSerializer, StrictText
 from incidents.channels.wording import read_time
-from incidents.lifecycle.actions import MOST_NOTE
 from incidents.models import (
     Delivery,
     DeliveryState,
@@ -100,12 +98,6 @@ class IncidentDetailSerializer(IncidentSerializer):
         read_only_fields = fields
 
 
-class NoteSerializer(StrictSerializer):
-    """A person's note on an incident."""
-
-    text = StrictText(max_length=MOST_NOTE)
-
-
 class AttemptSerializer(serializers.Serializer[Any]):
     """One attempt to send a message."""
 
@@ -119,18 +111,28 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
 
     incident = serializers.UUIDField(source="incident_id", read_only=True, allow_null=True)
     channel = serializers.UUIDField(source="channel_id", read_only=True, allow_null=True)
-    contact_method = serializers.SerializerMethodField()
+    contact_method = serializers.UUIDField(
+        source="contact_method_id", read_only=True, allow_null=True
+    )
     state = DeliveryStateField()
+    bundle = serializers.UUIDField(source="bundle_id", read_only=True, allow_null=True)
     attempts = serializers.SerializerMethodField()
 
     class Meta:
         model = Delivery
-        fields = ["id", "incident", "channel", "contact_method", "kind", "state", "attempts"]
+        fields = [
+            "id",
+            "incident",
+            "channel",
+            "contact_method",
+            "kind",
+            "event",
+            "state",
+            "bundle",
+            "created_at",
+            "attempts",
+        ]
         read_only_fields = fields
-
-    @extend_schema_field({"type": "string", "format": "uuid", "nullable": True})
-    def get_contact_method(self, delivery: Delivery) -> None:
-        """Return the member's contact method; no member has one yet."""
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempts(self, delivery: Delivery) -> list[dict[str, Any]]:

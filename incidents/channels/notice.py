@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from incidents.channels.base import Message
-from incidents.channels.wording import clean_line, read_time, say_duration, say_time
+from incidents.channels.other_words import other_words
+from incidents.channels.wording import clean_line, read_time, say_duration, say_time, web_link
 
 _CAUSES = {"silence": "silent", "failure": "failing", "latency": "slow"}
 _DASH = "\N{EN DASH}"
@@ -21,7 +22,11 @@ _RECOVERED = frozenset({"", "recovered"})
 
 @dataclass(frozen=True)
 class Notice:
-    """A message in words. `facts` are labelled values; `link` is where to act."""
+    """A message in words. `facts` are labelled values; `link` is where to look.
+
+    `acknowledge_link` opens a page with a button and is empty where there is nothing to
+    acknowledge. `lines` are the entries of a digest.
+    """
 
     subject: str
     headline: str
@@ -31,6 +36,8 @@ class Notice:
     link_text: str
     runbook: str
     reason: str
+    acknowledge_link: str = ""
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class _Facts:
     cause: str
     summary: str
     resolved_reason: str
+    acknowledged_by: str
     down_since: datetime | None
     acknowledged_at: datetime | None
     resolved_at: datetime | None
@@ -53,6 +61,19 @@ class _Facts:
 
 def write_notice(message: Message, *, now: datetime) -> Notice:
     """Return `message` in words; relative times are relative to `now`."""
+    other = other_words(message)
+    if other is not None:
+        return Notice(
+            subject=f"[Tocsin] {other.subject}",
+            headline=other.headline,
+            sentences=other.sentences,
+            facts=other.facts,
+            link=web_link(message.payload.get("url")),
+            link_text=other.link_text,
+            runbook="",
+            reason=clean_line(message.payload.get("reason"), 300),
+            lines=other.lines,
+        )
     incident, monitor, team = (
         _part(message.payload, key) for key in ("incident", "monitor", "team")
     )
@@ -64,6 +85,7 @@ def write_notice(message: Message, *, now: datetime) -> Notice:
         cause=clean_line(incident.get("cause"), 40),
         summary=clean_line(incident.get("summary"), 500),
         resolved_reason=clean_line(incident.get("resolved_reason")),
+        acknowledged_by=clean_line(incident.get("acknowledged_by")),
         down_since=read_time(incident.get("down_since")),
         acknowledged_at=read_time(incident.get("acknowledged_at")),
         resolved_at=read_time(incident.get("resolved_at")),
@@ -74,9 +96,10 @@ def write_notice(message: Message, *, now: datetime) -> Notice:
     )
     write = {
         "incident.opened": _write_opened,
+        "incident.firing": _write_opened,
+        "incident.flapping": _write_flapping,
         "incident.acknowledged": _write_acknowledged,
         "incident.resolved": _write_resolved,
-        "channel.test": _write_test,
     }.get(message.event, _write_other)
     subject, headline, sentences, link_text = write(facts, message, now)
     return Notice(
@@ -84,10 +107,11 @@ def write_notice(message: Message, *, now: datetime) -> Notice:
         headline=headline,
         sentences=tuple(sentence for sentence in sentences if sentence),
         facts=_list_facts(incident, monitor, team, facts),
-        link=_web_link(incident.get("url")) or _web_link(monitor.get("url")),
+        link=web_link(incident.get("url")) or web_link(monitor.get("url")),
         link_text=link_text,
-        runbook=_web_link(monitor.get("runbook_url")),
+        runbook=web_link(monitor.get("runbook_url")),
         reason=clean_line(message.payload.get("reason"), 300),
+        acknowledge_link=web_link(message.payload.get("acknowledge_url")),
     )
 
 
@@ -114,7 +138,10 @@ def _write_opened(facts: _Facts, message: Message, now: datetime) -> _Words:
         sentences.append(f"Details: {facts.summary}")
     cause = _CAUSES.get(facts.cause, facts.cause)
     subject = f"Down: {facts.title}" + (f" {_DASH} {cause}" if cause else "")
-    return subject, headline, sentences, "Look at the incident and acknowledge it"
+    look = "Look at the incident"
+    if not message.payload.get("acknowledge_url"):
+        look += " and acknowledge it"
+    return subject, headline, sentences, look
 
 
 def _say_expected(facts: _Facts) -> str:
@@ -127,7 +154,8 @@ def _say_expected(facts: _Facts) -> str:
 
 def _write_acknowledged(facts: _Facts, message: Message, now: datetime) -> _Words:
     at = facts.acknowledged_at or message.at
-    sentences = [f"Acknowledged {say_time(at)}: nobody else is paged for it."]
+    who = f" by {facts.acknowledged_by}" if facts.acknowledged_by else ""
+    sentences = [f"Acknowledged {say_time(at)}{who}: nobody else is paged for it."]
     if facts.down_since:
         down = say_duration((now - facts.down_since).total_seconds())
         sentences.append(f"Still down, since {say_time(facts.down_since)}, {down} ago.")
@@ -154,15 +182,20 @@ def _write_resolved(facts: _Facts, message: Message, now: datetime) -> _Words:
     return subject, headline, sentences, "Look at the incident"
 
 
-def _write_test(facts: _Facts, message: Message, now: datetime) -> _Words:
+def _write_flapping(facts: _Facts, message: Message, now: datetime) -> _Words:
+    since = facts.down_since or message.at
+    sentences = [
+        f"It went up and down four times within 15 minutes; down first at {say_time(since)}.",
+        (
+            "The incident stays open until it has been quiet for 10 minutes; nothing more is sent "
+            "until then."
+        ),
+    ]
     return (
-        "Test of a channel",
-        "This channel works",
-        [
-            f"Somebody asked for a test message at {say_time(message.at)}.",
-            "Nothing is down, and there is nothing to do.",
-        ],
-        "Open Tocsin",
+        f"Flapping: {facts.title}",
+        f"{facts.name} is flapping",
+        sentences,
+        "Look at the incident",
     )
 
 
@@ -195,9 +228,3 @@ def _part(payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and value > 0 else None
-
-
-def _web_link(value: Any) -> str:
-    """Return a link only if it is one: no script, and no space to smuggle words in."""
-    text = clean_line(value, 2048)
-    return text if text.startswith(("https://", "http://")) and " " not in text else ""

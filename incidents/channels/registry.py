@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from incidents.channels import mail, webhook
+from incidents.channels import (
+    alertmanager,
+    discord,
+    mail,
+    ntfy,
+    opsgenie,
+    pagerduty,
+    pushover,
+    slack,
+    teams,
+    telegram,
+    twilio_sms,
+    twilio_voice,
+    webhook,
+)
 from incidents.channels.base import ChannelKind
 
 KINDS: dict[str, ChannelKind] = {
     module.KIND.name: module.KIND
     for module in (
+        alertmanager,
+        discord,
         mail,
+        ntfy,
+        opsgenie,
+        pagerduty,
+        pushover,
+        slack,
+        teams,
+        telegram,
+        twilio_sms,
+        twilio_voice,
         webhook,
     )
 }

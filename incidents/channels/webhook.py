@@ -41,6 +41,7 @@ class WebhookKind(ChannelKind):
 
     name: ClassVar[str] = "webhook"
     secret_fields: ClassVar[frozenset[str]] = frozenset({"secret"})
+    digests: ClassVar[bool] = False
     timeout_seconds: float = 10
     deadline_seconds: float = 15
     resolve: Resolve = socket.getaddrinfo

@@ -65,3 +65,9 @@ def read_time(value: Any) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def web_link(value: Any) -> str:
+    """Return a link only if it is one: no script, and no space to smuggle words in."""
+    text = clean_line(value, 2048)
+    return text if text.startswith(("https://", "http://")) and " " not in text else ""

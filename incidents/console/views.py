@@ -17,13 +17,16 @@ from accounts.access import Access, get_object
 from accounts.console.pages import is_htmx, render_page, team_page
 from accounts.models import Scope
 from incidents.console.forms import NoteForm
+from incidents.console.incident_forms import AssignForm, SnoozeForm
 from incidents.lifecycle.actions import (
     AlreadyResolved,
     acknowledge_incident,
     add_note,
+    assign_incident,
     resolve_incident,
+    snooze_incident,
 )
-from incidents.models import Delivery, Incident, IncidentState, TimelineEvent
+from incidents.models import Delivery, Escalation, Incident, IncidentState, TimelineEvent
 from monitors.models import Monitor
 from monitors.queries import database_now
 
@@ -84,7 +87,10 @@ def _render_incident(
         "events": events[:MOST_EVENTS],
         "deliveries": deliveries.order_by("-id")[:MOST_DELIVERIES],
         "monitor": Monitor.objects.filter(pk=incident.monitor_id).first(),
+        "ladders": Escalation.objects.filter(incident=incident).order_by("id"),
         "form": form,
+        "snooze_form": SnoozeForm(),
+        "assign_form": AssignForm(),
         "now": database_now(),
         "section": "incidents",
     }
@@ -93,11 +99,16 @@ def _render_incident(
 
 
 def _act(
-    request: HttpRequest, access: Access, pk: UUID, action: Callable[..., Any], done: str
+    request: HttpRequest,
+    access: Access,
+    pk: UUID,
+    action: Callable[..., Any],
+    done: str,
+    **fields: Any,
 ) -> HttpResponse:
     incident = get_object(Incident.objects.all(), pk)
     try:
-        action(incident=incident, actor=access.actor)
+        action(incident=incident, actor=access.actor, **fields)
     except AlreadyResolved:
         messages.info(request, "This incident was resolved in the meantime.")
     else:
@@ -111,6 +122,31 @@ def acknowledge(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Take an incident on: nobody else is paged."""
     done = "You have acknowledged it: nobody else is paged."
     return _act(request, access, pk, acknowledge_incident, done)
+
+
+@require_POST
+@team_page(Scope.WRITE)
+def snooze(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
+    """Take an incident on for a time."""
+    form = SnoozeForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose for how long to snooze it.")
+        return redirect("console:incident", team=access.team.slug, pk=pk)
+    done = "Snoozed: if it is still down then, paging starts anew."
+    return _act(request, access, pk, snooze_incident, done, seconds=form.cleaned_data["seconds"])
+
+
+@require_POST
+@team_page(Scope.WRITE)
+def assign(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
+    """Hand an incident to somebody else, who is paged now."""
+    form = AssignForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose whom to hand it to.")
+        return redirect("console:incident", team=access.team.slug, pk=pk)
+    return _act(
+        request, access, pk, assign_incident, "Assigned, and paged now.", **form.cleaned_data["to"]
+    )
 
 
 @require_POST

@@ -16,6 +16,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from incidents.delivery.pacing import DIGEST, pace_contacts
+
 LEASE_SECONDS = 30
 MOST_PER_TEAM = 8
 MOST_ATTEMPTS = 20
@@ -46,7 +48,8 @@ WHERE id IN (
 
 # name: claim
 # Lease due messages, in turns over the teams, at most a quarter of the senders for one of them.
-# A message waits for the one it comes after. The oldest of each team goes first.
+# A message waits for the one it comes after, and for its contact's pace. The oldest of each team
+# goes first.
 CLAIM = """
 WITH teams AS MATERIALIZED (
   SELECT team_id, count(*) FILTER (WHERE state = 'sending' AND next_attempt_at > now()) AS busy
@@ -57,7 +60,7 @@ WITH teams AS MATERIALIZED (
     SELECT d.id, d.state, row_number() OVER () AS turn FROM (
       SELECT d.id, d.state FROM incidents_delivery d
       WHERE d.team_id = teams.team_id AND d.state IN ('pending', 'sending')
-        AND d.next_attempt_at <= now()
+        AND d.next_attempt_at <= now() AND d.paced
         AND (d.after_id IS NULL OR EXISTS (
           SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
       ORDER BY d.next_attempt_at, d.id
@@ -73,9 +76,32 @@ UPDATE incidents_delivery d SET
     ELSE d.attempts END
 FROM picked
 WHERE d.id = picked.id
-RETURNING d.id, d.team_id, d.incident_id, d.channel_id, d.contact, d.kind, d.event, d.payload,
-  d.attempt_count, d.lease_token, d.created_at,
-  (SELECT config FROM incidents_channel c WHERE c.id = d.channel_id) AS config
+RETURNING d.id, d.team_id, d.incident_id, d.channel_id, d.contact_method_id, d.contact, d.kind,
+  d.event, d.payload, d.attempt_count, d.lease_token, d.created_at,
+  CASE WHEN d.channel_id IS NOT NULL
+    THEN (SELECT config FROM incidents_channel c WHERE c.id = d.channel_id)
+    ELSE (SELECT config FROM incidents_contactmethod m WHERE m.id = d.contact_method_id) END
+  AS config
+"""
+
+# name: rearm
+# A message that is repeated as long as its incident lasts has gone out: send it again after a
+# while. Of its attempts only the latest are kept.
+REARM = """
+UPDATE incidents_delivery SET state = 'pending', lease_token = NULL, attempt_count = 0,
+  attempts = CASE WHEN jsonb_array_length(attempts) > 9 THEN attempts - 0 ELSE attempts END
+    || jsonb_build_object('at', now(), 'outcome', 'sent', 'detail', %(detail)s::text),
+  next_attempt_at = now() + make_interval(secs => %(delay)s)
+WHERE id = %(id)s AND lease_token = %(lease_token)s
+"""
+
+# name: record_bundled
+# What became of a digest became of every message in it.
+RECORD_BUNDLED = """
+UPDATE incidents_delivery SET state = %(state)s, finished_at = now(),
+  attempts = attempts || jsonb_build_object(
+    'at', now(), 'outcome', %(outcome)s::text, 'detail', %(detail)s::text)
+WHERE bundle_id = %(id)s AND state = 'bundled'
 """
 
 # name: record
@@ -98,6 +124,7 @@ class Leased:
     team_id: UUID
     incident_id: UUID | None
     channel_id: UUID | None
+    contact_method_id: UUID | None
     contact: str
     kind: str
     event: str
@@ -113,6 +140,7 @@ def claim(*, limit: int, per_team: int = MOST_PER_TEAM) -> list[Leased]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(DROP_SEEN)
         cursor.execute(DROP_ORPHANS)
+        pace_contacts()
         cursor.execute(CLAIM, {"limit": limit, "per_team": per_team, "lease": LEASE_SECONDS})
         rows = cursor.fetchall()
     return [_leased(row) for row in rows]
@@ -122,7 +150,7 @@ def _leased(row: tuple[Any, ...]) -> Leased:
     # Django's cursors hand JSON over as text.
     return Leased(
         *(
-            json.loads(value) if index in (7, 11) and value else value
+            json.loads(value) if index in (8, 12) and value else value
             for index, value in enumerate(row)
         )
     )
@@ -145,7 +173,25 @@ def record(
             },
         )
         recorded: bool = cursor.rowcount == 1
+        if recorded and leased.event == DIGEST and state in ("delivered", "failed"):
+            values = {"id": leased.id, "state": state, "outcome": outcome, "detail": detail}
+            cursor.execute(RECORD_BUNDLED, values)
         return recorded
+
+
+def rearm(leased: Leased, *, detail: str, delay_seconds: float) -> bool:
+    """Send a message again after a while; False if the lease was lost meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            REARM,
+            {
+                "id": leased.id,
+                "lease_token": leased.lease_token,
+                "detail": detail,
+                "delay": delay_seconds,
+            },
+        )
+        return bool(cursor.rowcount)
 
 
 def backoff_seconds(attempt: int, retry_after_seconds: float | None) -> float:

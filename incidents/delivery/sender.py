@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils.timezone import now
@@ -11,14 +10,17 @@ from django_scopes import scopes_disabled
 
 from incidents.channels.base import Message, Outcome
 from incidents.channels.registry import KINDS
-from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, record
-from incidents.models import Channel, Incident, IncidentState, TimelineEvent
-from incidents.notifications.fallback import PATIENT_TRIES, mail_owners_if_unreached
+from incidents.delivery.aftermath import go_on, start_resending, tell_timelines
+from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, rearm, record
+from incidents.models import Channel, ContactMethod, Incident, IncidentState
+from incidents.notifications.compose import queue_disabled_notice
+from incidents.notifications.fallback import PATIENT_TRIES
+from incidents.notifications.links import acknowledge_url
 from monitors.queries import database_now
 
 log = logging.getLogger(__name__)
 
-SAID = {"incident.opened": "Told", "incident.resolved": "Told of the recovery:"}
+FIRING = "incident.firing"
 
 
 def send_leased(leased: Leased) -> str:
@@ -35,15 +37,18 @@ def send_leased(leased: Leased) -> str:
 def _attempt(leased: Leased) -> Outcome:
     kind = KINDS.get(leased.kind)
     config = leased.config
-    if leased.contact.startswith("email:"):
+    if config is None and leased.contact.startswith("email:"):
         config = {"to": [leased.contact.removeprefix("email:")]}
     if kind is None or config is None:
         return Outcome("failed", "The channel no longer exists.")
     if leased.attempt_count > MOST_ATTEMPTS:
         return Outcome("failed", "Every sender died with it; given up.")
-    message = Message(
-        key=str(leased.id), event=leased.event, at=leased.created_at, payload=leased.payload
-    )
+    payload = leased.payload
+    if leased.event == "incident.opened" and leased.incident_id is not None:
+        actor = str(payload.get("to") or leased.contact)
+        link = acknowledge_url(leased.incident_id, actor=actor, sent_at=leased.created_at)
+        payload = {**payload, "acknowledge_url": link}
+    message = Message(key=str(leased.id), event=leased.event, at=leased.created_at, payload=payload)
     try:
         return kind.send(message, config, now=now())
     except Exception as error:
@@ -53,61 +58,77 @@ def _attempt(leased: Leased) -> Outcome:
 
 
 def _record(leased: Leased, outcome: Outcome) -> str:
-    gave_up = outcome.kind == "retry" and leased.attempt_count >= MOST_ATTEMPTS
-    if outcome.kind == "sent":
-        state, delay = "delivered", 0.0
-    elif outcome.kind == "failed" or gave_up:
-        state, delay = "failed", 0.0
-    else:
-        state = "pending"
-        delay = backoff_seconds(leased.attempt_count, outcome.retry_after_seconds)
+    state, delay = _judge(leased, outcome)
     with transaction.atomic():
         # The order of locks is incident, channel, delivery, as everywhere.
-        if state != "delivered" and _was_seen(leased) and state == "pending":
+        incident = _lock_incident(leased)
+        if state == "pending" and _was_seen(leased, incident):
             state = "cancelled"
-        if outcome.disable_channel and leased.channel_id is not None:
-            Channel.objects.filter(pk=leased.channel_id, disabled_at=None).update(
-                disabled_at=database_now(), disabled_reason=outcome.detail[:300]
-            )
+        if outcome.disable_channel:
+            _disable(leased, outcome)
+        if leased.event == FIRING and outcome.kind == "sent" and _lasts(incident):
+            every = KINDS[leased.kind].resend_seconds or 60
+            rearm(leased, detail=outcome.detail, delay_seconds=every)
+            return "pending"
         ours = record(
             leased, state=state, outcome=outcome.kind, detail=outcome.detail, delay_seconds=delay
         )
-        if ours and leased.incident_id is not None and state in ("delivered", "failed"):
-            _tell_timeline(leased, leased.incident_id, state, outcome.detail)
+        if not ours:
+            return state
+        if state in ("delivered", "failed"):
+            tell_timelines(leased, state, outcome.detail)
+        if state == "delivered" and leased.event == "incident.opened":
+            start_resending(leased, incident)
         # In the same commit: between a failure and its last resort nothing may get lost.
-        tried = state == "failed" or (state == "pending" and leased.attempt_count >= PATIENT_TRIES)
-        if ours and tried and leased.event == "incident.opened" and leased.incident_id is not None:
-            mail_owners_if_unreached(incident_id=leased.incident_id)
+        if state == "failed" or (state == "pending" and leased.attempt_count >= PATIENT_TRIES):
+            go_on(leased)
     return state
 
 
-def _was_seen(leased: Leased) -> bool:
-    """Return whether a page needs no further try: its incident was seen, or is over.
+def _judge(leased: Leased, outcome: Outcome) -> tuple[str, float]:
+    """Return the state that an outcome leads to, and after how many seconds it is tried again."""
+    gave_up = outcome.kind == "retry" and leased.attempt_count >= MOST_ATTEMPTS
+    if outcome.kind == "sent":
+        return "delivered", 0.0
+    if outcome.kind == "failed" or (gave_up and leased.event != FIRING):
+        return "failed", 0.0
+    return "pending", backoff_seconds(min(leased.attempt_count, 8), outcome.retry_after_seconds)
 
-    Takes the incident's lock before the delivery's, as acknowledging does: of the two, the later
-    one sees what the other did.
+
+def _lock_incident(leased: Leased) -> Incident | None:
+    """Return the message's incident under its lock, if what follows depends on how it stands.
+
+    The incident's lock comes before the delivery's, as in acknowledging: of the two, the later one
+    sees what the other did.
     """
-    if leased.event != "incident.opened" or leased.incident_id is None:
+    if leased.event not in ("incident.opened", FIRING) or leased.incident_id is None:
+        return None
+    return Incident.objects.select_for_update(no_key=True).filter(pk=leased.incident_id).first()
+
+
+def _was_seen(leased: Leased, incident: Incident | None) -> bool:
+    """Return whether a page needs no further try: its incident was seen, or is over."""
+    if incident is None:
         return False
-    incident = Incident.objects.select_for_update(no_key=True).filter(pk=leased.incident_id).first()
-    return incident is not None and incident.state != IncidentState.OPEN
+    if leased.event == FIRING:
+        return not _lasts(incident)
+    return incident.state != IncidentState.OPEN
 
 
-def _tell_timeline(leased: Leased, incident_id: UUID, state: str, detail: str) -> None:
-    name = leased.contact.removeprefix("email:")
+def _lasts(incident: Incident | None) -> bool:
+    return incident is not None and incident.state != IncidentState.RESOLVED
+
+
+def _disable(leased: Leased, outcome: Outcome) -> None:
+    """Stop using a place whose provider wants nothing more, and tell the owners."""
+    reason = outcome.detail[:300]
     if leased.channel_id is not None:
-        name = (
-            Channel.objects.filter(pk=leased.channel_id).values_list("name", flat=True).first()
-            or "a deleted channel"
+        channel = Channel.objects.filter(pk=leased.channel_id, disabled_at=None).first()
+        if channel is not None:
+            channel.disabled_at, channel.disabled_reason = database_now(), reason
+            channel.save(update_fields=["disabled_at", "disabled_reason"])
+            queue_disabled_notice(channel=channel, detail=reason)
+    elif leased.contact_method_id is not None:
+        ContactMethod.objects.filter(pk=leased.contact_method_id, disabled_at=None).update(
+            disabled_at=database_now(), disabled_reason=reason
         )
-    if state == "delivered":
-        text = f"{SAID.get(leased.event, 'Told')} {name} ({leased.kind})"
-    else:
-        text = f"Could not tell {name} ({leased.kind}): {detail}"
-    TimelineEvent.objects.create(
-        team_id=leased.team_id,
-        incident_id=incident_id,
-        at=database_now(),
-        kind="notified" if state == "delivered" else "failed",
-        text=text,
-    )

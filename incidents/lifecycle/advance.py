@@ -2,7 +2,7 @@
 
 1. Claim unhandled transitions in order of their ids, which is their order within each monitor.
    One advance at a time (an advisory lock), so that no monitor's second change overtakes its first.
-2. Walk them with the open incidents in memory: open, note a further cause, or resolve.
+2. Walk them with the open incidents in memory: open, hold back, note a further cause, or resolve.
 3. Write incidents, timeline, notifications and deliveries, and mark the transitions handled.
 
 A crash anywhere before the commit leaves the transitions unhandled, and nothing half done.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,49 +19,26 @@ from uuid import UUID
 from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
-from accounts.models import Team
 from incidents.lifecycle import wording
-from incidents.lifecycle.resolving import (
-    Sent,
-    cancel_deliveries,
-    end_incidents,
-    resolve_in_memory,
-)
-from incidents.lifecycle.rows import Row, insert_rows
-from incidents.models import (
-    Channel,
-    Delivery,
-    DeliveryState,
-    Incident,
-    IncidentState,
-    Notification,
-    TimelineEvent,
-)
-from incidents.notifications.compose import (
-    Contact,
-    contacts_of,
-    delivery_rows,
-    notification_row,
-    owner_addresses_by_team,
-)
-from incidents.notifications.payload import incident_payload
-from incidents.routing import Rule, Subject, load_rules, route
+from incidents.lifecycle.flapping import WITHIN, is_flapping
+from incidents.lifecycle.opening import open_incident
+from incidents.lifecycle.resolving import flap_in_memory, resolve_in_memory
+from incidents.lifecycle.work import Work, read_sent, start_work, try_lock
+from incidents.maintenance.covering import covered_monitors
+from incidents.models import HeldOutage, Incident, IncidentState
 
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 1000
-LOCK_KEY = 7_203_002
 
-# name: claim_transitions
-# The oldest unhandled transitions, with what messages tell of their monitors, and their monitors'
-# open and latest incidents. Not by id: ids carry the application's clock, and say nothing of the
-# order within one millisecond.
-CLAIM = """
-SELECT t.id, t.team_id, t.monitor_id, t.at, t.from_state, t.to_state, t.cause, t.since, t.detail,
+# What messages tell of a monitor, its open incident and its latest one. Not by id: ids carry the
+# application's clock, and say nothing of the order within one millisecond.
+MONITOR_COLUMNS = """
   m.name, n.name AS namespace, m.severity, m.labels, m.runbook_url, m."interval", m.silent_after,
   m.grace, h.last_push_at, o.id AS open, coalesce(o.id, i.id) AS previous,
   i.resolved_at AS previous_resolved_at
-FROM monitors_transition t
+"""
+MONITOR_JOINS = """
 LEFT JOIN monitors_monitor m ON m.id = t.monitor_id
 LEFT JOIN accounts_namespace n ON n.id = m.namespace_id
 LEFT JOIN monitors_heartbeat h ON h.monitor_id = t.monitor_id
@@ -71,6 +47,20 @@ LEFT JOIN LATERAL (
   SELECT id, resolved_at FROM incidents_incident
   WHERE monitor_id = t.monitor_id AND o.id IS NULL
   ORDER BY opened_at DESC, down_since DESC LIMIT 1) i ON true
+"""
+
+# name: claim_transitions
+# The oldest unhandled transitions, and how many changes between up and down each monitor has had
+# of late, that one included.
+CLAIM = f"""
+SELECT t.id, t.team_id, t.monitor_id, t.at, t.from_state, t.to_state, t.cause, t.since, t.detail,
+  {MONITOR_COLUMNS}, coalesce(f.changes, 0) AS changes
+FROM monitors_transition t {MONITOR_JOINS}
+LEFT JOIN LATERAL (
+  SELECT count(*) AS changes FROM monitors_transition c
+  WHERE c.monitor_id = t.monitor_id AND c.id <= t.id AND c.at > t.at - %(within)s
+    AND (c.from_state, c.to_state) IN (('up', 'down'), ('down', 'up'))) f
+  ON (t.from_state, t.to_state) IN (('up', 'down'), ('down', 'up'))
 WHERE t.handled_at IS NULL AND (%(monitor)s::uuid IS NULL OR t.monitor_id = %(monitor)s)
 ORDER BY t.id LIMIT %(limit)s
 """
@@ -85,209 +75,113 @@ GROUP BY monitor_id ORDER BY min(id) LIMIT %s
 RESOLVE_REASONS = {"up": "recovered", "paused": "paused", "deleted": "deleted", "pending": "paused"}
 
 
-@dataclass
-class Work:
-    """What one batch has read and will write."""
-
-    now: datetime
-    teams: dict[UUID, Team]
-    rules: dict[UUID, list[Rule]]
-    channels: dict[UUID, Channel]
-    open: dict[UUID, Incident]
-    previous: dict[UUID, UUID]
-    owners: dict[UUID, list[str]]
-    sent: dict[UUID, list[Sent]]  # by incident: what was queued for it before now
-    contacts_cache: dict[Any, tuple[list[Contact], list[str]]] = field(default_factory=dict)
-    created: list[Incident] = field(default_factory=list)
-    changed: dict[UUID, Incident] = field(default_factory=dict)
-    events: list[Row] = field(default_factory=list)
-    deliveries: list[Row] = field(default_factory=list)
-    cancelled: dict[UUID, datetime] = field(default_factory=dict)
-
-    def note(self, incident: Incident, at: datetime, kind: str, text: str) -> None:
-        """Add a line to an incident's timeline."""
-        self.events.append(
-            {
-                "team_id": incident.team_id,
-                "incident_id": incident.pk,
-                "at": at,
-                "kind": kind,
-                "actor": "tocsin",
-                "text": text,
-            }
-        )
-
-
 def advance_batch(*, limit: int = BATCH_ROWS, monitor: UUID | None = None) -> tuple[int, int]:
     """Handle up to `limit` transitions; return how many, and how many messages were queued.
 
     With `monitor` only that monitor's are handled.
     """
     with transaction.atomic(), scopes_disabled(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
-        if not cursor.fetchone()[0]:
+        if not try_lock():
             return 0, 0
-        cursor.execute(CLAIM, {"limit": limit, "monitor": monitor})
-        names = [column.name for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = read_rows(cursor, CLAIM, {"limit": limit, "monitor": monitor, "within": WITHIN})
         if not rows:
             return 0, 0
-        work = _read(cursor, rows)
+        work = _read(rows)
+        covered = covered_monitors([(r["monitor_id"], r["at"]) for r in rows if _opens(work, r)])
         for row in rows:
-            _handle(work, row)
-        _write(work)
+            _handle(work, row, held_back=(row["monitor_id"], row["at"]) in covered)
+        work.write()
         cursor.execute(
             "UPDATE monitors_transition SET handled_at = %s WHERE id = ANY(%s)",
             [work.now, [row["id"] for row in rows]],
         )
-    return len(rows), len(work.deliveries)
+    return len(rows), len(work.deliveries) + len(work.escalations)
 
 
-def _read(cursor: Any, rows: list[dict[str, Any]]) -> Work:
-    team_ids = {row["team_id"] for row in rows}
-    cursor.execute("SELECT clock_timestamp()")
-    now = cursor.fetchone()[0]
-    found = {row["open"] for row in rows if row["open"]}
-    unresolved = Incident.objects.select_for_update(no_key=True).filter(pk__in=found)
-    still_open = {i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)}
-    rules = load_rules(team_ids)
-    used = {c for team_rules in rules.values() for rule in team_rules for c in rule.channels}
+def read_rows(cursor: Any, statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a statement with `MONITOR_COLUMNS` selects, by column."""
+    cursor.execute(statement, parameters)
+    names = [column.name for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for row in rows:
         if isinstance(row["labels"], str):  # Django's cursors hand JSON over as text
             row["labels"] = json.loads(row["labels"])
-    return Work(
-        now=now,
-        teams={team.pk: team for team in Team.objects.filter(pk__in=team_ids)},
-        rules=rules,
-        channels=Channel.objects.in_bulk(used),
-        open=still_open,
-        previous={row["monitor_id"]: row["previous"] for row in rows if row["previous"]},
-        owners=owner_addresses_by_team(team_ids),
-        sent=_read_sent(rows, still_open),
-    )
+    return rows
 
 
-def _read_sent(
-    rows: list[dict[str, Any]], still_open: dict[UUID, Incident]
-) -> dict[UUID, list[Sent]]:
-    """Return and lock the deliveries of the incidents that may end in this batch, by incident.
-
-    The lock holds off the senders: what is found waiting here can be cancelled.
-    """
+def _read(rows: list[dict[str, Any]]) -> Work:
+    work = start_work({row["team_id"] for row in rows})
+    found = {row["open"] for row in rows if row["open"]}
+    unresolved = Incident.objects.select_for_update(no_key=True).filter(pk__in=found)
+    work.open = {i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)}
+    work.previous = {row["monitor_id"]: row["previous"] for row in rows if row["previous"]}
     ending = {row["monitor_id"] for row in rows if row["to_state"] != "down"}
-    incidents = [still_open[monitor_id].pk for monitor_id in ending & still_open.keys()]
-    sent: dict[UUID, list[Sent]] = {}
-    if incidents:
-        found = Delivery.objects.filter(incident_id__in=incidents).order_by("id")
-        for incident_id, *values in found.select_for_update(no_key=True).values_list(
-            "incident_id", *Sent._fields
-        ):
-            assert incident_id is not None
-            sent.setdefault(incident_id, []).append(Sent(*values))
-    return sent
+    work.sent = read_sent(work.open[monitor].pk for monitor in ending & work.open.keys())
+    held = HeldOutage.objects.filter(monitor_id__in={row["monitor_id"] for row in rows})
+    work.held = {outage.monitor_id: {} for outage in held}
+    return work
 
 
-def _handle(work: Work, row: dict[str, Any]) -> None:
-    incident = work.open.get(row["monitor_id"])
+def _opens(work: Work, row: dict[str, Any]) -> bool:
+    """Return whether a change may open an incident, so that windows have to be looked at."""
+    return row["to_state"] == "down" and row["from_state"] != "down"
+
+
+def _handle(work: Work, row: dict[str, Any], *, held_back: bool) -> None:
     if row["to_state"] == "down":
-        if incident is None and row["from_state"] == "down" and _was_over(row):
-            return  # a later cause of an incident that was resolved by hand meanwhile
-        if incident is None:
-            _open(work, row)
+        _handle_down(work, row, held_back=held_back)
+        return
+    monitor_id = row["monitor_id"]
+    if work.held.pop(monitor_id, None) is not None:
+        work.held_anew.pop(monitor_id, None)
+        work.released.add(monitor_id)
+    incident = work.open.get(monitor_id)
+    if incident is None:
+        return
+    if row["to_state"] == "up" and (is_flapping(row["changes"]) or incident.flapping):
+        flap_in_memory(work, incident, at=row["at"], monitor=row, text="Up again")
+        return
+    reason = RESOLVE_REASONS[row["to_state"]]
+    resolve_in_memory(work, incident, reason=reason, at=row["at"], monitor=row)
+    del work.open[monitor_id]
+
+
+def _handle_down(work: Work, row: dict[str, Any], *, held_back: bool) -> None:
+    incident = work.open.get(row["monitor_id"])
+    if incident is not None:
+        if row["from_state"] == "up":
+            text = wording.down_again_text(row["cause"], row["detail"])
+            flap_in_memory(work, incident, at=row["at"], monitor=row, text=text)
         else:
-            work.note(incident, row["at"], "cause", wording.cause_text(row["cause"], row["detail"]))
-    elif incident is not None:
-        reason = RESOLVE_REASONS[row["to_state"]]
-        resolve_in_memory(work, incident, reason=reason, at=row["at"], monitor=row)
-        del work.open[row["monitor_id"]]
+            text = wording.cause_text(row["cause"], row["detail"])
+            work.note(incident, row["at"], "cause", text)
+        return
+    later = row["from_state"] == "down" and _was_over(row)  # it was resolved by hand meanwhile
+    gone = row["name"] is None  # its last transition says so
+    if later or gone or row["monitor_id"] in work.held:
+        return
+    if held_back:
+        _hold(work, row)
+    else:
+        open_incident(work, row, flapping=is_flapping(row["changes"]))
+
+
+def _hold(work: Work, row: dict[str, Any]) -> None:
+    held = {
+        "team_id": row["team_id"],
+        "monitor_id": row["monitor_id"],
+        "at": row["at"],
+        "since": row["since"] or row["at"],
+        "cause": row["cause"],
+        "detail": row["detail"],
+    }
+    work.held[row["monitor_id"]] = held
+    work.held_anew[row["monitor_id"]] = held
 
 
 def _was_over(row: dict[str, Any]) -> bool:
-    resolved_at = row["previous_resolved_at"]
+    resolved_at: datetime | None = row["previous_resolved_at"]
     return resolved_at is not None and row["at"] <= resolved_at
-
-
-def _open(work: Work, row: dict[str, Any]) -> None:
-    if row["name"] is None:
-        return  # the monitor is gone already: its last transition says so
-    since = row["since"] or row["at"]
-    incident = Incident(
-        team_id=row["team_id"],
-        monitor_id=row["monitor_id"],
-        monitor_name=row["name"],
-        namespace=row["namespace"],
-        cause=row["cause"],
-        severity=row["severity"],
-        summary=wording.summary_text(
-            name=row["name"],
-            cause=row["cause"],
-            detail=row["detail"],
-            last_push_at=row["last_push_at"],
-            window_seconds=row["silent_after"] + row["grace"],
-        ),
-        down_since=since,
-        opened_at=work.now,
-        previous_id=work.previous.get(row["monitor_id"]),
-    )
-    work.created.append(incident)
-    work.open[row["monitor_id"]] = incident
-    work.previous[row["monitor_id"]] = incident.pk
-    work.note(incident, work.now, "opened", incident.summary)
-    contacts, remarks = _contacts(work, row, incident)
-    for remark in remarks:
-        work.note(incident, work.now, "skipped", remark)
-    team = work.teams[row["team_id"]]
-    told = delivery_rows(
-        incident=incident,
-        kind="opened",
-        payloads=[
-            (
-                contact,
-                incident_payload(incident=incident, team=team, monitor=row, reason=contact.reason),
-            )
-            for contact in contacts
-        ],
-        at=work.now,
-    )
-    work.deliveries += told
-    work.sent[incident.pk] = [Sent.of(row) for row in told]
-
-
-def _contacts(
-    work: Work, row: dict[str, Any], incident: Incident
-) -> tuple[list[Contact], list[str]]:
-    subject = Subject(
-        labels=row["labels"] or {},
-        namespace=incident.namespace,
-        name=incident.monitor_name,
-        severity=incident.severity,
-        cause=incident.cause,
-        at=work.now,
-    )
-    found = route(work.rules[incident.team_id], subject)
-    key = (incident.team_id, tuple(found.named_by.items()), found.owners)
-    if key not in work.contacts_cache:
-        work.contacts_cache[key] = contacts_of(
-            found,
-            team=work.teams[incident.team_id],
-            channels=work.channels,
-            owners=work.owners.get(incident.team_id, []),
-        )
-    return work.contacts_cache[key]
-
-
-def _write(work: Work) -> None:
-    created = {incident.pk for incident in work.created}
-    # The ended ones first: a monitor that recovered and failed again has one open incident only.
-    end_incidents(incident for pk, incident in work.changed.items() if pk not in created)
-    insert_rows(Incident, work.created)
-    for row in work.deliveries:
-        if cancelled_at := work.cancelled.get(row["id"]):
-            row |= {"state": DeliveryState.CANCELLED, "finished_at": cancelled_at}
-    cancel_deliveries(work.cancelled)
-    insert_rows(TimelineEvent, work.events)
-    insert_rows(Delivery, work.deliveries)
-    insert_rows(Notification, [notification_row(row) for row in work.deliveries])
 
 
 def advance(*, most_batches: int = 200) -> tuple[int, int]:

@@ -56,3 +56,15 @@ def _statement_for(model: type[models.Model]) -> tuple[str, list[tuple[str, str]
         typed=", ".join(f"{quote(field.column)} {field.db_type(connection)}" for field in fields),
     )
     return statement, [(field.column, field.attname) for field in fields]
+
+
+def run_with_rows(statement: str, rows: Sequence[Row]) -> int:
+    """Run a statement that reads a batch from one JSON parameter; return how many rows it changed.
+
+    Nothing is run for no rows.
+    """
+    if not rows:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_encode(rows).decode()])
+        return int(cursor.rowcount)

@@ -7,6 +7,10 @@ from datetime import datetime
 from incidents.channels.wording import clean_line
 
 MOST_SUMMARY = 500
+FLAPPING_TEXT = (
+    "Flapping: four changes between up and down within 15 minutes. "
+    "It stays open until it has been quiet for 10 minutes."
+)
 
 
 def duration_text(seconds: float) -> str:
@@ -49,3 +53,12 @@ def cause_text(cause: str | None, detail: str) -> str:
         "latency": "It is slow as well",
     }.get(cause or "", "A further cause joined")
     return f"{said}: {detail}" if detail else f"{said}"
+
+
+def down_again_text(cause: str | None, detail: str) -> str:
+    """Return the timeline's line for a flapping monitor that went down again."""
+    said = {"silence": "it went silent", "latency": "it is slow"}.get(
+        cause or "", "it reports failure"
+    )
+    detail = clean_line(detail, MOST_SUMMARY)
+    return f"Down again: {said}" + (f": {detail}" if detail else "")

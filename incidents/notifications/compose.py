@@ -34,17 +34,18 @@ class Contact:
     channel_id: UUID | None
     reason: str
     method_id: UUID | None = None
+    label: str = ""  # who or what it is, for timelines and the acknowledge link
 
 
 def email_contact(address: str, reason: str) -> Contact:
     """Return the contact for a person's address."""
-    return Contact(f"email:{address.lower()}", "email", None, reason)
+    return Contact(f"email:{address.lower()}", "email", None, reason, None, address)
 
 
 def channel_contact(channel: Channel, rule: str) -> Contact:
     """Return the contact for a channel that the rule named `rule` brought in."""
     reason = f"Alert rule “{rule}” sends to the channel “{channel.name}”."
-    return Contact(f"channel:{channel.pk}", channel.kind, channel.pk, reason)
+    return Contact(f"channel:{channel.pk}", channel.kind, channel.pk, reason, None, channel.name)
 
 
 def contacts_of(
@@ -67,7 +68,7 @@ def contacts_of(
             remarks.append(f"Channel “{channel.name}” is disabled and was left out.")
         else:
             contacts.append(channel_contact(channel, rule))
-    if route.owners or not contacts:
+    if route.owners or not (contacts or route.policies):
         contacts += [
             email_contact(address, f"You own the team {team.slug}.")
             for address in (owner_addresses(team) if owners is None else owners)
@@ -134,7 +135,7 @@ def delivery_rows(
             "contact": contact.key,
             "kind": contact.kind,
             "event": f"incident.{kind}",
-            "payload": payload,
+            "payload": {**payload, "to": contact.label} if contact.label else payload,
             "state": DeliveryState.PENDING,
             "attempts": [],
             "attempt_count": 0,
@@ -150,18 +151,41 @@ def delivery_rows(
     ]
 
 
-def notification_row(delivery: Mapping[str, Any]) -> dict[str, Any]:
+def notification_row(delivery: Mapping[str, Any], *, step_seq: int = 0) -> dict[str, Any]:
     """Return the intent that a row of `delivery_rows` carries out, by column."""
     return {
         "team_id": delivery["team_id"],
         "id": uuid7(),
         "incident_id": delivery["incident_id"],
         "kind": delivery["event"].removeprefix("incident."),
-        "step_seq": 0,
+        "step_seq": step_seq,
         "contact": delivery["contact"],
         "delivery_id": delivery["id"],
         "created_at": delivery["created_at"],
     }
+
+
+def queue_disabled_notice(*, channel: Channel, detail: str) -> None:
+    """Mail the team's owners that a channel is no longer used, and why."""
+    at = database_now()
+    team = Team.objects.get(pk=channel.team_id)
+    Delivery.objects.bulk_create(
+        Delivery(
+            team_id=team.pk,
+            contact=f"email:{address.lower()}",
+            kind="email",
+            event="channel.disabled",
+            payload={
+                "team": {"slug": team.slug, "name": team.name},
+                "channel": {"id": str(channel.pk), "name": channel.name, "detail": detail},
+                "url": f"{settings.BASE_URL}/t/{team.slug}/channels/",
+                "reason": f"You own the team {team.slug}.",
+            },
+            next_attempt_at=at,
+            created_at=at,
+        )
+        for address in owner_addresses(team)
+    )
 
 
 def test_channel(*, channel: Channel, actor: str) -> Delivery:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
 from accounts.models import Team
 from incidents.models import Incident
+from monitors.models import Monitor
 
 
 def incident_url(team_slug: str, incident_id: Any) -> str:
     """Return the address of an incident's page in the console."""
     return f"{settings.BASE_URL}/t/{team_slug}/incidents/{incident_id}/"
+
+
+def monitor_facts(monitor_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Return for each monitor that still exists what messages tell of it: one query."""
+    columns = ("labels", "runbook_url", "interval", "silent_after", "heartbeat__last_push_at")
+    rows = Monitor.objects.filter(pk__in=set(monitor_ids)).values_list("pk", *columns)
+    return {
+        pk: {
+            "labels": labels,
+            "runbook_url": runbook_url,
+            "interval": interval,
+            "silent_after": silent_after,
+            "last_push_at": last_push_at,
+        }
+        for pk, labels, runbook_url, interval, silent_after, last_push_at in rows
+    }
 
 
 def _iso(at: datetime | None) -> str | None:
@@ -39,8 +58,10 @@ def incident_payload(
             "down_since": _iso(incident.down_since),
             "opened_at": _iso(incident.opened_at),
             "acknowledged_at": _iso(incident.acknowledged_at),
+            "acknowledged_by": incident.acknowledged_by,
             "resolved_at": _iso(incident.resolved_at),
             "resolved_reason": incident.resolved_reason,
+            "flapping": incident.flapping,
         },
         "monitor": {
             "id": str(incident.monitor_id),

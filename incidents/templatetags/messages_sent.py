@@ -12,7 +12,14 @@ _EVENTS = {
     "incident.opened": "Opened",
     "incident.acknowledged": "Acknowledged",
     "incident.resolved": "Resolved",
+    "incident.flapping": "Flapping",
+    "incident.firing": "Still down",
+    "incident.digest": "Digest",
     "channel.test": "Test",
+    "channel.disabled": "Channel disabled",
+    "contact.test": "Test",
+    "contact.code": "Code",
+    "rotation.handoff": "Hand-off",
 }
 _KINDS = {"email": "e-mail"}
 
@@ -28,6 +35,8 @@ def receiver(delivery: Delivery) -> str:
     """Return whom a message is for: the channel's name, or the address itself."""
     if delivery.channel is not None:
         return delivery.channel.name
+    if delivery.payload.get("to"):
+        return str(delivery.payload["to"])
     return delivery.contact.removeprefix(f"{delivery.kind}:")
 
 

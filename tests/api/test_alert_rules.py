@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django_scopes import scopes_disabled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts.models import ApiKey, Membership
 from tests.conftest import Api
 
 EMPTY = {"labels": {}, "namespaces": [], "names": [], "severities": [], "causes": [], "hours": []}
@@ -159,11 +161,44 @@ def test_a_foreign_channel_is_refused_exactly_like_a_missing_one(api: Api, rival
     assert order(api) == ""
 
 
-def test_there_are_no_policies_yet(api: Api) -> None:
+def policy_of(api: Api, name: str = "p") -> str:
+    with scopes_disabled():
+        email = Membership.objects.get(team=ApiKey.objects.get(prefix=prefix(api)).team).user.email
+    steps = [{"delay": 0, "targets": [{"member": email}]}]
+    made: str = api.make("escalation-policies", name=name, steps=steps)["id"]
+    return made
+
+
+def prefix(api: Api) -> str:
+    assert api.key
+    return api.key.split("_")[1]
+
+
+def test_a_rule_follows_a_policy(api: Api) -> None:
+    policy = policy_of(api)
+    made = api.make("alert-rules", name="a", policy=policy)
+    assert made["policy"] == policy
+    path = f"alert-rules/{made['id']}"
+    assert api("PATCH", path, made, expect=200).json() == made
+    assert api("PATCH", path, {"name": "b"}, expect=200).json()["policy"] == policy
+    assert api("PATCH", path, {"policy": None}, expect=200).json()["policy"] is None
+    [catch_all] = [rule for rule in api.get("alert-rules")["results"] if rule["position"] is None]
+    path = f"alert-rules/{catch_all['id']}"
+    assert api("PATCH", path, {"policy": policy}, expect=200).json()["policy"] == policy
+
+
+def test_a_foreign_policy_is_refused_exactly_like_a_missing_one(api: Api, rival: Api) -> None:
     assert api.make("alert-rules", name="a", policy=None)["policy"] is None
-    for policy in (NOBODY, "nonsense"):
+    answers = set()
+    for policy in (policy_of(rival), NOBODY, "nonsense"):
+        answer = api("POST", "alert-rules", {"name": "b", "policy": policy}, expect=400)
+        answers.add(answer.content)
+        errors = answer.json()["errors"]
+        assert [(e["field"], e["code"]) for e in errors] == [("policy", "not_found")]
+    assert len(answers) == 1
+    for policy in (5, [], {}, True):
         problem = api("POST", "alert-rules", {"name": "b", "policy": policy}, expect=400).json()
-        assert [(e["field"], e["code"]) for e in problem["errors"]] == [("policy", "not_found")]
+        assert [e["field"] for e in problem["errors"]] == ["policy"]
 
 
 def test_matchers_are_kept_and_completed(api: Api) -> None:

@@ -6,17 +6,27 @@ from uuid import uuid4
 
 import pytest
 from django.urls import URLPattern, reverse
+from django.utils.timezone import now
+from django_scopes import scopes_disabled
 
+from accounts.access import access_for_member
+from accounts.invitations import create_invitation
 from accounts.keys import create_api_key
-from accounts.models import ApiKey, Scope
+from accounts.models import ApiKey, Membership, Scope
 from config import urls_console
 from incidents.destinations import create_channel
 from incidents.models import Incident
 from tests.console.personas import make_incident, make_monitor
 
-OPEN = {"start", "team-new", None}  # no team's: visitors, and making a team
+# No team's: visitors, making a team, and what comes before being in one.
+OPEN = {"start", "team-new", "invitations", "invitation", "invitation-accept", None}
 ACTIONS = {
     "key-revoke",
+    "member-invite",
+    "member-invite-again",
+    "member-role",
+    "invitation-resend",
+    "invitation-revoke",
     "monitor-pause",
     "monitor-resume",
     "monitor-rotate-slug",
@@ -33,6 +43,7 @@ CHANGES = ACTIONS | {
     "monitor-edit",
     "monitor-delete",
     "keys",
+    "member-remove",
     "channel-new",
     "channel-delete",
 }
@@ -54,6 +65,14 @@ def things(people):
     monitor = make_monitor(people.team, name="watched")
     incident = make_incident(monitor)
     key, _ = create_api_key(team=people.team, name="ci", scope=Scope.READ)
+    with scopes_disabled():
+        member = Membership.objects.get(team=people.team, user=people.viewer)
+    invitation = create_invitation(
+        access=access_for_member(people.owner, "acme"),
+        email="new@acme.example",
+        role="member",
+        now=now(),
+    )
     channel = create_channel(
         team=people.team, name="mail", kind="email", config={"to": "a@acme.example"}
     )
@@ -64,6 +83,8 @@ def things(people):
             "monitor": monitor.pk,
             "incident": incident.pk,
             "key": key.pk,
+            "member": member.pk,
+            "invitation": invitation.pk,
             "channel": channel.pk,
         }.get(kind, uuid4())
 
@@ -135,8 +156,6 @@ def test_members_cannot_touch_keys(people, things, browse):
 def test_a_get_changes_nothing(people, things, browse, name):
     address = dict(addresses(people, things))[name]
     assert browse(people.owner).get(address).status_code == 405
-    from django_scopes import scopes_disabled
-
     with scopes_disabled():
         assert Incident.objects.get().state == "open"
         assert ApiKey.objects.get().revoked_at is None

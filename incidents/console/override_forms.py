@@ -1,0 +1,128 @@
+"""Forms about who stands in: an override, and two people who take each other's shift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from incidents.console.month import Span, say_span
+from incidents.console.roster import Person
+from incidents.console.rotation_forms import read_wall
+from incidents.oncall.schedule import Shift, resolve
+
+WALL = "%Y-%m-%dT%H:%M"
+
+
+class WallField(forms.CharField):
+    """A date and time of the wall clock; its value is an instant, once `zone` is set."""
+
+    zone: ZoneInfo
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.TextInput(attrs={"type": "datetime-local"})
+        super().__init__(max_length=40, widget=widget, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        """Return the instant; moved forward in a gap of the clock, the first of two in a fold."""
+        return resolve(read_wall(super().clean(value)), self.zone)
+
+
+class OverrideForm(forms.Form):
+    """Somebody who takes over for a while."""
+
+    member = forms.ChoiceField(label="Who")
+    start = WallField(label="From")
+    end = WallField(label="To")
+
+    def __init__(
+        self, *args: Any, people: Iterable[Person], zone: ZoneInfo, now: datetime, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = now
+        self.people = {str(p.membership.pk): p for p in people if p.membership.accepted_at}
+        member = self.fields["member"]
+        assert isinstance(member, forms.ChoiceField)
+        member.choices = [("", "Choose a person"), *list_choices(self.people.values())]
+        for name in ("start", "end"):
+            field = self.fields[name]
+            assert isinstance(field, WallField)
+            field.zone = zone
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a time that ends before it begins, or that is over."""
+        data = super().clean() or self.cleaned_data
+        start, end = data.get("start"), data.get("end")
+        if start and end and end <= start:
+            self.add_error("end", "Choose a time after “From”.")
+        elif end and end <= self.now:
+            self.add_error("end", "That time is over. Choose one that is still to come.")
+        return data
+
+    def values(self) -> dict[str, Any]:
+        """Return what the service takes, besides rotation and actor."""
+        data = self.cleaned_data
+        person = self.people[data["member"]]
+        return {"start": data["start"], "end": data["end"], "membership": person.membership}
+
+
+class SwapForm(forms.Form):
+    """Two coming shifts whose people take each other's; a shift is known by its start."""
+
+    first = forms.ChoiceField(label="This shift")
+    second = forms.ChoiceField(label="for this one")
+
+    def __init__(
+        self, *args: Any, shifts: Sequence[tuple[Shift, Span]], zone: ZoneInfo, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.shifts = {shift.start.isoformat(): shift for shift, _ in shifts}
+        choices = [(shift.start.isoformat(), say_span(span, zone)) for shift, span in shifts]
+        for name in ("first", "second"):
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [("", "Choose a shift"), *choices]
+            field.error_messages["invalid_choice"] = "This shift is no longer there. Choose again."
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse two shifts of one person: there is nothing to swap."""
+        data = super().clean() or self.cleaned_data
+        one, two = self.shifts.get(data.get("first", "")), self.shifts.get(data.get("second", ""))
+        if one and two and one.member == two.member:
+            raise_for_same = ValidationError("Both are the same person's. Choose another shift.")
+            self.add_error("second", raise_for_same)
+        return data
+
+    def values(self) -> dict[str, Shift]:
+        """Return what the service takes, besides rotation and actor."""
+        data = self.cleaned_data
+        return {"first": self.shifts[data["first"]], "second": self.shifts[data["second"]]}
+
+
+def list_choices(people: Iterable[Person]) -> list[tuple[str, str]]:
+    """Return people as a select offers them; the address tells two of one name apart."""
+    said = []
+    for person in people:
+        email = person.membership.user.email
+        name = person.name if person.name == email else f"{person.name} ({email})"
+        said.append((str(person.membership.pk), name))
+    return said
+
+
+def days_chosen(text: str, *, zone: ZoneInfo, now: datetime) -> dict[str, str]:
+    """Return the times that a day of the month stands for, as the form's first values.
+
+    Today begins now, in the zone's wall clock; nothing is filled in for what is no date.
+    """
+    try:
+        day = date.fromisoformat(text)
+        after = day + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return {}
+    local = now.astimezone(zone)
+    start = f"{local:{WALL}}" if local.date() == day else f"{day.isoformat()}T00:00"
+    return {"start": start, "end": f"{after.isoformat()}T00:00"}

@@ -1,0 +1,234 @@
+"""Climbing policies: firing the steps that are due, and what follows each.
+
+Who is on call is read when a step fires. Within one step every contact gets one message, however
+many targets lead to it. A step that reaches nobody says so, and the next one fires at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django_scopes import scopes_disabled
+
+from accounts.models import Team
+from incidents.contacts import Method, quiet_until
+from incidents.lifecycle.rows import Row, insert_rows, run_with_rows
+from incidents.lifecycle.work import event_row
+from incidents.models import Delivery, Escalation, Incident, Notification, TimelineEvent
+from incidents.notifications.compose import Contact, delivery_rows, notification_row
+from incidents.notifications.fallback import mail_owners_if_unreached
+from incidents.notifications.payload import incident_payload, monitor_facts
+from incidents.policies.reaching import Reached, Way, resolve_targets
+
+BATCH_ROWS = 1000
+# Between the last step of a round and the first of the next there is always a breath, so that a
+# policy without delays does not page ten times at once; and more after a round without anybody.
+ROUND_PAUSE = timedelta(seconds=5)
+EMPTY_ROUND_PAUSE = timedelta(seconds=60)
+
+# name: claim_escalations
+# Lock the incidents whose next step is due, and read their ladders.
+CLAIM = """
+SELECT e.id, e.incident_id, clock_timestamp()
+FROM incidents_escalation e JOIN incidents_incident i ON i.id = e.incident_id
+WHERE e.next_step_at <= clock_timestamp() AND i.state = 'open'
+ORDER BY e.next_step_at LIMIT %s FOR NO KEY UPDATE OF i SKIP LOCKED
+"""
+
+# name: advance_escalations
+# Write how far a batch of ladders was climbed.
+ADVANCE = """
+UPDATE incidents_escalation e
+SET firings = r.firings, reached = r.reached, next_step_at = r.next_step_at
+FROM json_to_recordset(%s::json)
+  AS r(id uuid, firings int, reached bool, next_step_at timestamptz)
+WHERE e.id = r.id
+"""
+
+# name: count_steps
+# Write how many steps have fired for a batch of incidents.
+COUNT = """
+UPDATE incidents_incident i SET step_seq = r.step_seq
+FROM json_to_recordset(%s::json) AS r(id uuid, step_seq int) WHERE i.id = r.id
+"""
+
+
+@dataclass
+class _Firing:
+    """What one batch of steps reads and writes."""
+
+    now: datetime
+    teams: Mapping[UUID, Team]
+    monitors: Mapping[UUID, dict[str, Any]]
+    found: Mapping[str, Reached]  # by the target's JSON
+    events: list[Row] = field(default_factory=list)
+    deliveries: list[Row] = field(default_factory=list)
+    notifications: list[Row] = field(default_factory=list)
+    unreached: set[UUID] = field(default_factory=set)  # incidents that nobody was paged for
+
+    def note(self, incident: Incident, kind: str, text: str) -> None:
+        self.events.append(event_row(incident, self.now, kind, text))
+
+
+def fire_steps(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
+    """Fire up to `limit` due steps; return how many fired, and how many messages were queued."""
+    with transaction.atomic(), scopes_disabled():
+        with connection.cursor() as cursor:
+            cursor.execute(CLAIM, [limit])
+            claimed = cursor.fetchall()
+        if not claimed:
+            return 0, 0
+        escalations = Escalation.objects.in_bulk([row[0] for row in claimed])
+        incidents = Incident.objects.in_bulk({row[1] for row in claimed})
+        firing = _read(list(escalations.values()), incidents, now=claimed[0][2])
+        for pk, incident_id, _ in claimed:
+            _fire(firing, incidents[incident_id], escalations[pk])
+        insert_rows(TimelineEvent, firing.events)
+        insert_rows(Delivery, firing.deliveries)
+        insert_rows(Notification, firing.notifications)
+        run_with_rows(COUNT, [{"id": pk, "step_seq": i.step_seq} for pk, i in incidents.items()])
+        run_with_rows(
+            ADVANCE,
+            [
+                {
+                    "id": e.pk,
+                    "firings": e.firings,
+                    "reached": e.reached,
+                    "next_step_at": e.next_step_at,
+                }
+                for e in escalations.values()
+            ],
+        )
+        for incident_id in firing.unreached:
+            mail_owners_if_unreached(incident_id=incident_id)
+    return len(claimed), len(firing.deliveries)
+
+
+def _read(
+    escalations: Sequence[Escalation], incidents: Mapping[UUID, Incident], *, now: datetime
+) -> _Firing:
+    targets = {_key(target): target for e in escalations for target in _step(e)["targets"]}
+    reached = resolve_targets(list(targets.values()), at=now)
+    return _Firing(
+        now=now,
+        teams=Team.objects.in_bulk({incident.team_id for incident in incidents.values()}),
+        monitors=monitor_facts({incident.monitor_id for incident in incidents.values()}),
+        found=dict(zip(targets, reached, strict=True)),
+    )
+
+
+def _step(escalation: Escalation) -> dict[str, Any]:
+    step: dict[str, Any] = escalation.steps[escalation.firings % len(escalation.steps)]
+    return step
+
+
+def _key(target: Mapping[str, Any]) -> str:
+    return json.dumps(target, sort_keys=True)
+
+
+def _fire(firing: _Firing, incident: Incident, escalation: Escalation) -> None:
+    """Fire one step: tell whom it reaches, say whom it does not, and set when the next one comes.
+
+    1. Each contact once: of two ways to the same contact the sooner counts.
+    2. What comes later or must wait for the end of quiet hours is queued for then.
+    3. The next step comes after its delay, at once if this one reached nobody, and never after the
+       last round; then, or after a whole round without anybody, the owners are mailed unless
+       somebody else was reached.
+    """
+    number = escalation.firings % len(escalation.steps) + 1
+    found = [firing.found[_key(target)] for target in _step(escalation)["targets"]]
+    incident.step_seq += 1
+    rows = _queue(firing, incident, escalation, number, found)
+    name = f"Step {number} of “{escalation.policy_name}”"
+    for reached in found:
+        if reached.remark:
+            firing.note(incident, "skipped", f"{name}: {reached.remark}")
+    if rows:
+        firing.note(incident, "step", f"{name} pages {_name_all(found)}.")
+    else:
+        firing.note(incident, "skipped", f"{name} reached nobody.")
+    escalation.firings += 1
+    escalation.reached = escalation.reached or bool(rows)
+    _set_next(firing, incident, escalation, reached=bool(rows))
+
+
+def _set_next(
+    firing: _Firing, incident: Incident, escalation: Escalation, *, reached: bool
+) -> None:
+    steps = escalation.steps
+    round_over = escalation.firings % len(steps) == 0
+    if round_over and not escalation.reached:
+        firing.unreached.add(incident.pk)
+    if escalation.firings >= len(steps) * (escalation.repeat + 1):
+        escalation.next_step_at = None
+        firing.note(
+            incident,
+            "exhausted",
+            f"The last step of “{escalation.policy_name}” has fired: it pages nobody further.",
+        )
+        return
+    wait = timedelta(seconds=_step(escalation)["delay"])
+    if not reached:
+        wait = timedelta(0)
+    if round_over:
+        wait = max(wait, ROUND_PAUSE if escalation.reached else EMPTY_ROUND_PAUSE)
+    escalation.next_step_at = firing.now + wait
+
+
+def _queue(
+    firing: _Firing,
+    incident: Incident,
+    escalation: Escalation,
+    number: int,
+    found: Sequence[Reached],
+) -> list[Row]:
+    """Add the step's messages and their intents; return the messages."""
+    team = firing.teams[incident.team_id]
+    monitor = firing.monitors.get(incident.monitor_id, {})
+    sooner: dict[str, tuple[Way, Reached]] = {}
+    for reached in found:
+        for way in reached.contacts:
+            known = sooner.get(way.key)
+            if known is None or way.delay_seconds < known[0].delay_seconds:
+                sooner[way.key] = (way, reached)
+    rows: list[Row] = []
+    for way, reached in sooner.values():
+        reason = f"Step {number} of the policy “{escalation.policy_name}” pages you."
+        label = reached.person or way.label
+        contact = Contact(way.key, way.kind, way.channel_id, reason, way.method_id, label)
+        payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
+        at = _when(way, incident.severity, firing.now)
+        rows += delivery_rows(
+            incident=incident, kind="opened", payloads=[(contact, payload)], at=at
+        )
+    for row in rows:
+        row["created_at"] = firing.now
+        firing.notifications.append(notification_row(row, step_seq=incident.step_seq))
+    firing.deliveries += rows
+    return rows
+
+
+def _when(way: Way, severity: str, now: datetime) -> datetime:
+    at = now + timedelta(seconds=way.delay_seconds)
+    if way.method_id is None or not way.quiet_hours:
+        return at
+    method = Method(
+        id=way.method_id,
+        membership_id=way.method_id,
+        kind=way.kind,
+        key=way.key,
+        delay_seconds=0,
+        quiet_hours=way.quiet_hours,
+    )
+    return quiet_until(method, severity=severity, at=at) or at
+
+
+def _name_all(found: Sequence[Reached]) -> str:
+    names = [reached.person or reached.contacts[0].label for reached in found if reached.contacts]
+    return ", ".join(dict.fromkeys(names))

@@ -1,0 +1,419 @@
+"""How people can be reached: quiet hours, the row of methods, proof by a code."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.utils.timezone import now
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accounts.models import Membership, Role, Team
+from incidents import contact_methods as methods
+from incidents.channels.base import InvalidConfig
+from incidents.contacts import Method, quiet_until, usable_methods
+from incidents.models import ContactMethod, Delivery, EscalationPolicy, EscalationStep
+from incidents.models import EscalationTarget as Target
+from incidents.notifications import contacting
+from incidents.notifications.contacting import TooSoon, forget_codes, send_code
+from incidents.routing import _within as within_hours
+from tests import racing
+from tests.factories import TeamFactory, UserFactory
+
+MINUTE = timedelta(minutes=1)
+NIGHT = {"weekdays": list(range(7)), "from": "22:00", "to": "07:00", "timezone": "Europe/Berlin"}
+
+
+def quiet(*entries: dict[str, Any]) -> Method:
+    return Method(uuid4(), uuid4(), "email", "email:x", 0, tuple(entries))
+
+
+def until(at: str, *entries: dict[str, Any], severity: str = "warning") -> str | None:
+    start = datetime.fromisoformat(at)
+    end = quiet_until(quiet(*entries), severity=severity, at=start)
+    return end and end.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def test_quiet_hours_end_when_they_end() -> None:
+    assert until("2027-01-12T23:30:00Z", NIGHT) == "2027-01-13T06:00:00Z"
+    assert until("2027-01-13T05:59:59Z", NIGHT) == "2027-01-13T06:00:00Z"
+    assert until("2027-01-13T06:00:00Z", NIGHT) is None
+    assert until("2027-01-13T20:59:59Z", NIGHT) is None
+    assert until("2027-01-13T21:00:00Z", NIGHT) == "2027-01-14T06:00:00Z"
+
+
+def test_what_is_critical_is_not_held_back() -> None:
+    assert until("2027-01-12T23:30:00Z", NIGHT, severity="critical") is None
+    assert until("2027-01-12T23:30:00Z", NIGHT, severity="info") is not None
+
+
+def test_hours_that_touch_or_overlap_end_together() -> None:
+    evening = NIGHT | {"from": "20:00", "to": "22:00"}
+    breakfast = NIGHT | {"from": "06:30", "to": "09:00"}
+    assert until("2027-01-12T19:30:00Z", NIGHT, breakfast, evening) == "2027-01-13T08:00:00Z"
+
+
+def test_a_weekend_is_chained_of_its_days_and_always_ends_after_eight_days() -> None:
+    weekend = {"weekdays": [5, 6], "from": "00:00", "to": "24:00", "timezone": "UTC"}
+    assert until("2027-01-16T10:00:00Z", weekend) == "2027-01-18T00:00:00Z"
+    always = weekend | {"weekdays": list(range(7))}
+    assert until("2027-01-16T10:00:00Z", always) == "2027-01-24T10:00:00Z"
+
+
+def test_the_nights_of_the_clock_change() -> None:
+    # Berlin: 28 March 2027 at 01:00Z to summer time, 31 October 2027 at 01:00Z back.
+    assert until("2027-03-27T23:00:00Z", NIGHT) == "2027-03-28T05:00:00Z"
+    assert until("2027-10-30T23:00:00Z", NIGHT) == "2027-10-31T06:00:00Z"
+    gap = NIGHT | {"from": "01:00", "to": "02:30"}  # 02:30 is not on the clock that night
+    assert until("2027-03-28T00:30:00Z", gap) == "2027-03-28T01:00:00Z"
+    fold = NIGHT | {"from": "01:00", "to": "02:30"}  # the clock shows 02:00 to 03:00 twice
+    assert until("2027-10-30T23:30:00Z", fold) == "2027-10-31T00:30:00Z"
+    assert until("2027-10-31T01:10:00Z", fold) == "2027-10-31T01:30:00Z"
+
+
+def test_hours_that_cannot_be_read_hold_nothing_back() -> None:
+    gone = NIGHT | {"timezone": "Europe/Atlantis"}
+    assert until("2027-01-12T23:30:00Z", gone) is None
+    assert until("2027-01-12T23:30:00Z", gone, NIGHT) == "2027-01-13T06:00:00Z"
+
+
+clock_texts = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.sampled_from([0, 15, 30]))
+entries = st.fixed_dictionaries(
+    {
+        "weekdays": st.lists(st.integers(0, 6), min_size=1, max_size=7, unique=True),
+        "from": clock_texts,
+        "to": st.one_of(clock_texts, st.just("24:00")),
+        "timezone": st.sampled_from(
+            ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]
+        ),
+    }
+)
+# The weeks around the changes of the clocks in these zones, and any other.
+starts = st.sampled_from(
+    [datetime(2027, month, day, tzinfo=UTC) for month, day in ((3, 26), (4, 2), (10, 1), (11, 5))]
+    + [datetime(2027, 10, 29, tzinfo=UTC), datetime(2027, 7, 1, tzinfo=UTC)]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(entries, min_size=1, max_size=3), starts, st.integers(0, 3 * 96))
+def test_quiet_hours_equal_a_walk_in_minutes(
+    hours: list[dict[str, Any]], start: datetime, quarters: int
+) -> None:
+    at = start + quarters * 15 * MINUTE
+    end = at
+    while end < at + timedelta(days=8) and any(within_hours(entry, end) for entry in hours):
+        end += MINUTE
+    assert quiet_until(quiet(*hours), severity="info", at=at) == (None if end == at else end)
+
+
+@pytest.fixture
+def membership(team: Team) -> Membership:
+    user = UserFactory(email="ana@example.org")
+    return Membership.objects.create(team=team, user=user, role=Role.MEMBER)
+
+
+def add(membership: Membership, address: str = "new@example.org", **fields: Any) -> ContactMethod:
+    return methods.create_method(
+        membership=membership, kind="email", config={"to": [address]}, **fields
+    )
+
+
+def row(membership: Membership) -> list[str]:
+    found = list(ContactMethod.objects.filter(membership=membership).order_by("position"))
+    assert [method.position for method in found] == list(range(len(found)))
+    return [method.config["to"][0].split("@")[0] for method in found]
+
+
+def queued_code(method: ContactMethod) -> str:
+    found = Delivery.objects.filter(contact_method=method, event="contact.code")
+    code: str = found.order_by("-created_at")[0].payload["code"]
+    return code
+
+
+def age(method: ContactMethod, **back: float) -> None:
+    """Let the method's codes have been sent that long ago."""
+    ContactMethod.objects.filter(pk=method.pk).update(code_sent_at=now() - timedelta(**back))
+    Delivery.objects.filter(contact_method=method).update(created_at=now() - timedelta(**back))
+
+
+def put_on_duty(membership: Membership) -> None:
+    policy = EscalationPolicy.objects.create(team=membership.team, name="ladder")
+    step = EscalationStep.objects.create(team=membership.team, policy=policy, position=0)
+    Target.objects.create(team=membership.team, step=step, position=0, membership=membership)
+
+
+def usable(membership: Membership) -> list[tuple[str, int]]:
+    found = usable_methods([membership.pk])[membership.pk]
+    return [(method.key, method.delay_seconds) for method in found]
+
+
+def test_without_a_method_of_ones_own_the_accounts_address_is_one(membership: Membership) -> None:
+    assert usable(membership) == [("email:ana@example.org", 0)]
+    assert usable(membership) == [("email:ana@example.org", 0)]
+    EmailAddress.objects.update(verified=False)
+    stranger = UserFactory(email="bo@example.org")
+    EmailAddress.objects.filter(user=stranger).update(verified=False)
+    other = Membership.objects.create(team=membership.team, user=stranger)
+    assert usable(other) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_ask_at_once_make_one_account_method() -> None:
+    membership = Membership.objects.get(team=TeamFactory())
+    for found in racing.at_once(*[lambda: usable(membership)] * 4):
+        assert len(found) == 1
+    assert ContactMethod.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_methods_added_at_once_stand_in_one_row() -> None:
+    membership = Membership.objects.get(team=TeamFactory())
+    addresses = [f"a{n}@example.org" for n in range(6)]
+    racing.at_once(*[lambda a=a: add(membership, a, position=0) for a in addresses])  # type: ignore[misc]
+    assert sorted(row(membership)[:6]) == [f"a{n}" for n in range(6)]
+
+
+def test_a_first_method_of_ones_own_does_not_replace_the_accounts_address(
+    membership: Membership,
+) -> None:
+    add(membership)
+    assert row(membership) == ["ana", "new"]
+    assert usable(membership) == [("email:ana@example.org", 0)]
+
+
+def test_positions_are_insertion_indexes(membership: Membership) -> None:
+    b = add(membership, "b@example.org")
+    c = add(membership, "c@example.org", position=99)
+    add(membership, "d@example.org", position=0)
+    assert row(membership) == ["d", "ana", "b", "c"]
+    methods.update_method(method=c, position=1)
+    assert row(membership) == ["d", "c", "ana", "b"]
+    methods.update_method(method=b, position=0)
+    methods.update_method(method=c, position=50)
+    assert row(membership) == ["b", "d", "ana", "c"]
+    methods.delete_method(method=b)
+    assert row(membership) == ["d", "ana", "c"]
+
+
+def test_delays_add_up_over_what_can_be_used(membership: Membership) -> None:
+    second = add(membership, "second@example.org", delay=60)
+    third = add(membership, "third@example.org", delay=120)
+    ContactMethod.objects.filter(pk=third.pk).update(verified_at=now())
+    assert usable(membership) == [("email:ana@example.org", 0), ("email:third@example.org", 120)]
+    ContactMethod.objects.filter(pk=second.pk).update(verified_at=now())
+    assert usable(membership)[1:] == [
+        ("email:second@example.org", 60),
+        ("email:third@example.org", 180),
+    ]
+
+
+def test_an_own_proved_address_needs_no_code(membership: Membership) -> None:
+    assert add(membership, "ANA@example.org").verified_at is not None
+    assert add(membership, "someone@example.org").verified_at is None
+    UserFactory(email="bo@example.org")
+    assert add(membership, "bo@example.org").verified_at is None, "another person's"
+
+
+@pytest.mark.parametrize("to", [["a@example.org", "b@example.org"], [], ["nobody"], None])
+def test_a_mail_method_has_one_address(membership: Membership, to: Any) -> None:
+    with pytest.raises(InvalidConfig):
+        methods.create_method(membership=membership, kind="email", config={"to": to})
+    assert not ContactMethod.objects.exists()
+
+
+def test_a_member_has_not_too_many(membership: Membership) -> None:
+    for n in range(methods.MOST_METHODS - 1):
+        add(membership, f"a{n}@example.org")
+    with pytest.raises(methods.TooManyMethods):
+        add(membership)
+
+
+def test_the_code_that_was_sent_proves_the_method(membership: Membership) -> None:
+    method = add(membership)
+    send_code(method=method, actor="ana@example.org")
+    code = queued_code(method)
+    assert len(code) == 6
+    assert code.isdecimal()
+    method.refresh_from_db()
+    assert code.encode() not in bytes(method.code_hash or b"")
+    assert methods.check_code(method=method, code=code).verified_at is not None
+    assert ("email:new@example.org", 0) in usable(membership)
+    delivery = Delivery.objects.get(contact_method=method)
+    assert "code" not in delivery.payload
+    assert delivery.state == "cancelled", "it was not needed any more"
+    with pytest.raises(contacting.AlreadyVerified):
+        send_code(method=method, actor="ana@example.org")
+
+
+def test_five_wrong_codes_make_the_right_one_worthless(membership: Membership) -> None:
+    method = add(membership)
+    send_code(method=method, actor="x")
+    code = queued_code(method)
+    wrong = "000000" if code != "000000" else "000001"
+    for left in (4, 3, 2, 1):
+        with pytest.raises(methods.WrongCode) as refusal:
+            methods.check_code(method=method, code=wrong)
+        assert refusal.value.tries_left == left
+    for last in (wrong, code):
+        with pytest.raises(methods.TooManyTries):
+            methods.check_code(method=method, code=last)
+    age(method, minutes=2)
+    send_code(method=method, actor="x")
+    assert methods.check_code(method=method, code=queued_code(method)).verified_at
+
+
+def test_a_code_is_of_its_method_and_for_a_quarter_of_an_hour(membership: Membership) -> None:
+    method, other = add(membership), add(membership, "other@example.org")
+    with pytest.raises(methods.CodeExpired):
+        methods.check_code(method=method, code="123456")
+    for each in (method, other):
+        send_code(method=each, actor="x")
+    if queued_code(other) != queued_code(method):
+        with pytest.raises(methods.WrongCode):
+            methods.check_code(method=method, code=queued_code(other))
+    ContactMethod.objects.update(code_hash=methods.hash_code(method.pk, "123456"))
+    with pytest.raises(methods.WrongCode):
+        methods.check_code(method=other, code="123456")
+    age(method, minutes=15, seconds=1)
+    with pytest.raises(methods.CodeExpired):
+        methods.check_code(method=method, code="123456")
+    age(method, minutes=14, seconds=50)
+    assert methods.check_code(method=method, code="123456").verified_at
+
+
+@pytest.mark.parametrize("code", ["", "½", "\x00", "\ud800", "1" * 10_000])
+def test_a_strange_code_is_a_wrong_one(membership: Membership, code: str) -> None:
+    method = add(membership)
+    send_code(method=method, actor="x")
+    with pytest.raises(methods.WrongCode):
+        methods.check_code(method=method, code=code)
+
+
+def test_one_code_a_minute_and_ten_a_day(membership: Membership) -> None:
+    method = add(membership)
+    for n in range(10):
+        first = send_code(method=method, actor="x")
+        with pytest.raises(TooSoon) as refusal:
+            send_code(method=method, actor="x")
+        assert 55 <= refusal.value.seconds <= 60
+        age(method, hours=1)
+        assert Delivery.objects.filter(pk=first.pk, state="pending").exists(), n
+    with pytest.raises(TooSoon) as refusal:
+        send_code(method=method, actor="x")
+    assert refusal.value.seconds > 22 * 3600
+    age(method, hours=25)
+    send_code(method=method, actor="x")
+
+
+def test_making_the_method_anew_gives_no_new_allowance(membership: Membership) -> None:
+    method = add(membership)
+    send_code(method=method, actor="x")
+    methods.delete_method(method=method)
+    again = add(membership, "New@example.org")
+    with pytest.raises(TooSoon):
+        send_code(method=again, actor="x")
+    send_code(method=add(membership, "elsewhere@example.org"), actor="x")
+
+
+def test_a_new_code_replaces_the_one_that_waits(membership: Membership) -> None:
+    method = add(membership)
+    first = send_code(method=method, actor="x")
+    old = queued_code(method)
+    age(method, minutes=2)
+    second = send_code(method=method, actor="x")
+    first.refresh_from_db()
+    assert (first.state, "code" in first.payload) == ("cancelled", False)
+    assert second.state == "pending"
+    if old != queued_code(method):
+        with pytest.raises(methods.WrongCode):
+            methods.check_code(method=method, code=old)
+
+
+def test_another_address_must_be_proved_anew(membership: Membership) -> None:
+    method = add(membership)
+    send_code(method=method, actor="x")
+    code = queued_code(method)
+    method = methods.check_code(method=method, code=code)
+    method = methods.update_method(method=method, name="mine", config={"to": ["new@example.org"]})
+    assert method.verified_at, "nothing has changed"
+    method = methods.update_method(method=method, config={"to": ["c@example.org"]})
+    assert method.verified_at is None
+    with pytest.raises(methods.CodeExpired):
+        methods.check_code(method=method, code=code)
+    send_code(method=method, actor="x")
+    code = queued_code(method)
+    method = methods.update_method(method=method, config={"to": ["d@example.org"]})
+    with pytest.raises(methods.CodeExpired):
+        methods.check_code(method=method, code=code)
+    method = methods.update_method(method=method, config={"to": ["ana@example.org"]})
+    assert method.verified_at
+
+
+def test_secrets_that_are_not_mentioned_stay(membership: Membership) -> None:
+    config = {"url": "https://hooks.example.org/x"}
+    method = methods.create_method(membership=membership, kind="webhook", config=config)
+    secret = method.config["secret"]
+    moved = {"url": "https://hooks.example.org/y"}
+    assert methods.update_method(method=method, config=moved).config == moved | {"secret": secret}
+
+
+def test_who_is_on_duty_keeps_one_usable_method(membership: Membership) -> None:
+    assert usable(membership)
+    only = ContactMethod.objects.get()
+    add(membership)
+    put_on_duty(membership)
+    with pytest.raises(methods.LastUsable):
+        methods.delete_method(method=only)
+    with pytest.raises(methods.LastUsable):
+        methods.update_method(method=only, config={"to": ["else@example.org"]})
+    assert row(membership) == ["ana", "new"]
+    ContactMethod.objects.update(verified_at=now())
+    methods.delete_method(method=only)
+    assert row(membership) == ["new"]
+
+
+def test_who_is_not_may_delete_all_and_has_the_accounts_address_again(
+    membership: Membership,
+) -> None:
+    assert usable(membership)
+    methods.delete_method(method=ContactMethod.objects.get())
+    assert not ContactMethod.objects.exists()
+    assert usable(membership) == [("email:ana@example.org", 0)]
+
+
+def test_only_what_is_proved_and_works_is_tested(membership: Membership) -> None:
+    method = add(membership)
+    with pytest.raises(contacting.NotUsable):
+        contacting.test_method(method=method, actor="x")
+    ContactMethod.objects.filter(pk=method.pk).update(verified_at=now())
+    delivery = contacting.test_method(method=method, actor="ana@example.org")
+    assert (delivery.event, delivery.contact) == ("contact.test", "email:new@example.org")
+    assert delivery.contact_method_id == method.pk
+    assert delivery.incident_id is None
+    ContactMethod.objects.filter(pk=method.pk).update(disabled_at=now())
+    with pytest.raises(contacting.NotUsable):
+        contacting.test_method(method=method, actor="x")
+
+
+def test_codes_are_forgotten_once_sent_or_old(membership: Membership) -> None:
+    sent, old, fresh = (add(membership, f"{name}@example.org") for name in ("a", "b", "c"))
+    for method in (sent, old, fresh):
+        send_code(method=method, actor="x")
+    Delivery.objects.filter(contact_method=sent).update(state="delivered", finished_at=now())
+    age(old, minutes=16)
+    assert forget_codes() == 2
+    assert forget_codes() == 0
+    left = {
+        delivery.contact: (delivery.state, "code" in delivery.payload)
+        for delivery in Delivery.objects.all()
+    }
+    assert left == {
+        "email:a@example.org": ("delivered", False),
+        "email:b@example.org": ("cancelled", False),
+        "email:c@example.org": ("pending", True),
+    }
