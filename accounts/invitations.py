@@ -167,6 +167,8 @@ def change_invited_role(*, access: Access, invitation: Invitation, role: str) ->
 
 def find_invitation(token: str) -> Invitation | None:
     """Return the invitation of that link, whatever has become of it."""
+    if not token.isascii():
+        return None
     with scopes_disabled():
         rows = Invitation.objects.select_related("team")
         return rows.filter(token_hash=hash_token(token)).first()
@@ -210,10 +212,8 @@ def sign_up_invited(
     Raises HasPassword if it has one, InvitationGone.
     """
     with changing_people(invitation.team):
-        invitation = (
-            open_invitations(invitation.team).filter(pk=invitation.pk).first() or invitation
-        )
-        if not is_usable(invitation, now=now):
+        current = open_invitations(invitation.team).filter(pk=invitation.pk).first()
+        if current is None or not is_usable(current, now=now):
             raise InvitationGone
         user = find_person(invitation.email)
         if user is None:

@@ -7,7 +7,7 @@ import re
 
 _PATTERNS = (
     (re.compile(r"(/api/(?:push|ping)/)[^/\s?\"']+"), r"\1[redacted]"),
-    (re.compile(r"(/invitations/)[0-9A-Za-z_-]{20,}"), r"\1[redacted]"),
+    (re.compile(r"(?i)((?:/|%2F)invitations(?:/|%2F))[0-9a-z_-]{37,}"), r"\1[redacted]"),
     (re.compile(r"(/ack/)[^/\s?\"']+"), r"\1[redacted]"),
     (re.compile(r"(?i)(bearer\s+)[^\s\"']+"), r"\1[redacted]"),
     (re.compile(r"\b(tk_[0-9A-Za-z]{8})_[0-9A-Za-z]+"), r"\1_[redacted]"),

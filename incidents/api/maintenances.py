@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -22,9 +22,9 @@ from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
 from incidents.api.rotation_fields import InstantField, show_instant
 from incidents.maintenance import maintenances
+from incidents.maintenance.reading import next_span, with_standing
 from incidents.maintenance.recurrence import MOST_RULE, BadWindow
-from incidents.maintenance.windows import next_spans
-from incidents.models import Maintenance, MaintenanceMonitor, MaintenanceSpan
+from incidents.models import Maintenance, MaintenanceMonitor
 from monitors.api.fields import LabelsField
 from monitors.models import Monitor
 from monitors.queries import database_now
@@ -111,7 +111,7 @@ class MaintenanceSerializer(StrictSerializer):
         return attrs
 
     def to_representation(self, maintenance: Any) -> dict[str, Any]:
-        """Return the window, as `_rows` reads it."""
+        """Return the window, as `with_standing` reads it."""
         return {
             "id": str(maintenance.pk),
             "name": maintenance.name,
@@ -123,7 +123,7 @@ class MaintenanceSerializer(StrictSerializer):
             "timezone": maintenance.timezone,
             "status_page": maintenance.status_page_id,
             "active": maintenance.active,
-            "next": _next(maintenance, self.context["now"]),
+            "next": _show_next(maintenance, self.context["now"]),
         }
 
 
@@ -138,7 +138,7 @@ class MaintenanceViewSet(TenantViewSet):
     def list(self, request: Request) -> Response:
         """List windows, the newest first, whether they are over or not."""
         now = database_now()
-        rows = self.page(_filtered(_rows(now), request))
+        rows = self.page(_filtered(with_standing(now), request))
         shown = MaintenanceSerializer(rows, many=True, context={"now": now}).data
         return self.get_paginated_response(shown)
 
@@ -171,29 +171,11 @@ class MaintenanceViewSet(TenantViewSet):
         return Response(status=204)
 
 
-def _rows(now: datetime) -> QuerySet[Maintenance]:
-    spans = MaintenanceSpan.objects.filter(maintenance=OuterRef("pk"))
-    later = spans.filter(starts_at__gt=now).order_by("starts_at")
-    links = MaintenanceMonitor.objects.order_by("id")
-    return Maintenance.objects.annotate(
-        active=Exists(spans.filter(starts_at__lte=now, ends_at__gt=now)),
-        next_start=Subquery(later.values("starts_at")[:1]),
-    ).prefetch_related(Prefetch("monitor_links", links))
-
-
-def _next(maintenance: Any, now: datetime) -> dict[str, str] | None:
-    start = maintenance.next_start
-    if start is None and maintenance.rrule:  # rarer than spans are written ahead
-        try:
-            window = maintenances.window_of(maintenance)
-            ahead = next_spans(window, now + window.lasts, most=1)
-        except BadWindow:
-            return None
-        start = ahead[0][0] if ahead else None
-    if start is None:
+def _show_next(maintenance: Any, now: datetime) -> dict[str, str] | None:
+    span = next_span(maintenance, now)
+    if span is None:
         return None
-    end = start + (maintenance.ends_at - maintenance.starts_at)
-    return {"starts_at": show_instant(start), "ends_at": show_instant(end)}
+    return {"starts_at": show_instant(span[0]), "ends_at": show_instant(span[1])}
 
 
 def _filtered(rows: QuerySet[Maintenance], request: Request) -> QuerySet[Maintenance]:
@@ -218,7 +200,7 @@ def _filtered(rows: QuerySet[Maintenance], request: Request) -> QuerySet[Mainten
 
 def _answer(pk: str | UUID, *, status: int = 200) -> Response:
     now = database_now()
-    found = get_object(_rows(now), pk)
+    found = get_object(with_standing(now), pk)
     return Response(MaintenanceSerializer(found, context={"now": now}).data, status=status)
 
 
@@ -232,6 +214,8 @@ def _refusals() -> Iterator[None]:
     except maintenances.NothingChosen as error:
         text = "Name at least one monitor or one label."
         raise ValidationError({"monitors": [ErrorDetail(text, code="required")]}) from error
+    except maintenances.MonitorGone as error:
+        raise ValidationError({"monitors": [no_such("monitor")]}) from error
     except BadWindow as error:
         detail = ErrorDetail(str(error), code="invalid")
         raise ValidationError({error.field: [detail]}) from error

@@ -105,14 +105,29 @@ class MemberField(StrictText):
         """Leave the membership alone: the address was judged before it was looked up."""
 
 
+class BoundedListField(serializers.ListField):
+    """A JSON list that is counted before its entries are read, each of which costs something."""
+
+    def __init__(self, *, most: int, **options: Any) -> None:
+        self.most = most
+        super().__init__(max_length=most, **options)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the entries. Raises ValidationError for what is no list, or too long."""
+        if isinstance(data, list) and len(data) > self.most:
+            text = f"Ensure this field has no more than {self.most} elements."
+            raise ValidationError([ErrorDetail(text, code="max_length")])
+        return super().to_internal_value(data)
+
+
 @extend_schema_field(
     {"type": "array", "items": {"type": "string", "format": "email"}, "maxItems": MOST_MEMBERS}
 )
-class MembersField(serializers.ListField):
+class MembersField(BoundedListField):
     """E-mail addresses of people in the team, in the order of their turns."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(child=StrictText(max_length=254), max_length=MOST_MEMBERS, **options)
+        super().__init__(child=StrictText(max_length=254), most=MOST_MEMBERS, **options)
 
     def to_internal_value(self, data: Any) -> list[Membership]:
         """Return the memberships. Raises ValidationError for addresses that are nobody's here."""
@@ -129,21 +144,21 @@ class MembersField(serializers.ListField):
 
 
 def find_members(addresses: Sequence[str]) -> dict[str, Membership]:
-    """Return the people of the team by their address in lower case; the invited are not yet."""
+    """Return the people of the team by their address in lower case, invited ones too."""
     lowered = {address.lower() for address in addresses}
     rows = Membership.objects.annotate(address=Lower("user__email"))
-    rows = rows.filter(address__in=lowered, accepted_at__isnull=False)
+    rows = rows.filter(address__in=lowered)
     return {row.address: row for row in rows} if lowered else {}
 
 
 class RestrictionSerializer(StrictSerializer):
     """Hours of the week, of the rotation's zone. A `to` not after `from` is on the day after."""
 
-    weekdays = serializers.ListField(
+    weekdays = BoundedListField(
         child=StrictInteger(max_value=6),
         default=lambda: list(range(7)),
         allow_empty=False,
-        max_length=100,
+        most=100,
         help_text="0 is Monday.",
     )
     to = ClockField(midnight_ends=True)
@@ -172,9 +187,7 @@ class LayerSerializer(StrictSerializer):
     length = StrictInteger(min_value=1, max_value=max(MOST_LENGTH.values()), default=1)
     handoff = HandoffField()
     members = MembersField(default=list)
-    restrictions = serializers.ListField(
-        child=RestrictionField(), max_length=MOST_RESTRICTIONS, default=list
-    )
+    restrictions = BoundedListField(child=RestrictionField(), most=MOST_RESTRICTIONS, default=list)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the fields. Raises ValidationError for a shift that is too long."""
@@ -201,9 +214,7 @@ class OnCallRotationSerializer(StrictSerializer):
     id = serializers.UUIDField(read_only=True)
     name = StrictText(max_length=120)
     timezone = StrictText(max_length=64, default="UTC")
-    layers = serializers.ListField(
-        child=LayerField(), max_length=MOST_LAYERS, required=False, allow_null=False
-    )
+    layers = BoundedListField(child=LayerField(), most=MOST_LAYERS, required=False)
     calendar_url = serializers.URLField(
         read_only=True, allow_null=True, help_text="A secret; null once it was revoked."
     )
@@ -277,7 +288,7 @@ def show_layers(rotation: Rotation) -> list[dict[str, Any]]:
             "members": [
                 slot.membership.user.email
                 for slot in sorted(layer.slots.all(), key=lambda slot: slot.position)
-                if slot.membership is not None and slot.membership.accepted_at is not None
+                if slot.membership is not None
             ],
             "restrictions": layer.restrictions,
         }

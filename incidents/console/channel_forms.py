@@ -32,7 +32,9 @@ _BLURBS = {
 # Until a kind says it itself.
 _FIELDS = {
     "email": (
-        Field("to", "Mail addresses", help="With commas between them.", placeholder="a@example.org"),
+        Field(
+            "to", "Mail addresses", help="With commas between them.", placeholder="a@example.org"
+        ),
     ),
     "webhook": (Field("url", "URL", input_type="url", placeholder="https://example.org/hook"),),
 }

@@ -12,8 +12,9 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.access import Access
 from accounts.console.pages import is_htmx, render_page, team_page
-from accounts.teams import owner_addresses
+from incidents.console.rehearsing import SaidRehearsal, say_rehearsal
 from incidents.models import Incident, IncidentState
+from incidents.policies.rehearsal import rehearse, subject_of
 from monitors.console.latency import (
     DEFAULT_RANGE,
     RANGES,
@@ -25,6 +26,7 @@ from monitors.console.views import read_monitor, rotation_forms, setup_context
 from monitors.models import ListeningGap, Monitor, PushResult, Transition
 from monitors.queries import database_now, standings
 from monitors.schedule import effective_grace_seconds
+from monitors.state import Cause
 
 RESULT_ROWS = 20
 HISTORY_ROWS = 20
@@ -55,8 +57,18 @@ def show_monitor(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse
         request,
         access,
         "incidents/monitor.html",
-        {**context, **setup_context(monitor, token=None), **rotation_forms()},
+        {
+            **context,
+            **setup_context(monitor, token=None),
+            **rotation_forms(),
+            "found": _rehearse(access, monitor, context["now"]),
+        },
     )
+
+
+def _rehearse(access: Access, monitor: Monitor, now: datetime) -> SaidRehearsal:
+    subject = subject_of(monitor, cause=Cause.SILENCE, at=now)
+    return say_rehearsal(rehearse(team=access.team, subject=subject), team=access.team)
 
 
 def _live_context(request: HttpRequest, access: Access, monitor: Monitor) -> dict[str, Any]:
@@ -86,7 +98,6 @@ def _live_context(request: HttpRequest, access: Access, monitor: Monitor) -> dic
         "more_results": len(results) > RESULT_ROWS,
         "history": link_incidents(changes[:HISTORY_ROWS], incidents),
         "incident": next((i for i in incidents if i.state != IncidentState.RESOLVED), None),
-        "owners": owner_addresses(access.team),
         "grace_seconds": effective_grace_seconds(monitor.window),
         "now": now,
     }

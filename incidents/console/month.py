@@ -15,7 +15,9 @@ DAYS = 7
 DAY_SECONDS = 86_400
 FIRST_YEAR, LAST_YEAR = 2000, 2198
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
-_LEAST_WIDTH = 0.15  # per cent of a week: an hour is 0.6
+# In per cent of a week, of which an hour is 0.6: what can be seen at all, and what has room for a
+# label on a wide screen and on a narrow one.
+_LEAST_WIDTH, _POINT, _SLIM = 0.15, 2.5, 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,14 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A span within a week; `x` and `width` are per cent of the week, ready for SVG."""
+    """A span within a week; `x` and `width` are per cent of the week, ready for SVG.
+
+    `room` is "point" or "slim" where a label does not fit, on any screen or on a narrow one.
+    """
 
     x: str
     width: str
+    room: str
     span: Span
     title: str
 
@@ -147,7 +153,7 @@ def fill_gaps(spans: Iterable[Span], *, start: datetime, end: datetime) -> list[
 
 def nobody(start: datetime, end: datetime) -> Span:
     """Return a span in which no one is on call."""
-    return Span(start, end, "Nobody", "nobody", 0, is_nobody=True)
+    return Span(start, end, "Nobody", "Nobody", 0, is_nobody=True)
 
 
 def say_local(at: datetime, zone: tzinfo) -> str:
@@ -159,8 +165,7 @@ def say_local(at: datetime, zone: tzinfo) -> str:
 def say_span(span: Span, zone: tzinfo) -> str:
     """Return a span as a sentence: who, from when to when."""
     who = f"{span.name} (override)" if span.is_override else span.name
-    said = f"{who}, {say_local(span.start, zone)} to {say_local(span.end, zone)}"
-    return said[0].upper() + said[1:]
+    return f"{who}, {say_local(span.start, zone)} to {say_local(span.end, zone)}"
 
 
 def _draw_week(week: Week, rows: Sequence[Row], zone: tzinfo) -> Week:
@@ -182,7 +187,9 @@ def _draw_week(week: Week, rows: Sequence[Row], zone: tzinfo) -> Week:
 
 def _draw_bar(span: Span, week: Week, zone: tzinfo) -> Bar:
     x, end = _place(span.start, week), _place(span.end, week)
-    return Bar(f"{x:.3f}", f"{max(end - x, _LEAST_WIDTH):.3f}", span, say_span(span, zone))
+    width = max(end - x, _LEAST_WIDTH)
+    room = "point" if width < _POINT else "slim" if width < _SLIM else "wide"
+    return Bar(f"{x:.3f}", f"{width:.3f}", room, span, say_span(span, zone))
 
 
 def _place(at: datetime, week: Week) -> float:
@@ -202,4 +209,4 @@ def _say_day(day: Day, name: str, spans: Iterable[Span], zone: tzinfo) -> str:
             until = f" until {span.end.astimezone(zone):%H:%M}" if span.end < day.end else ""
             parts.append(who + until)
     listed = ", then ".join(parts)
-    return f"{name}: {listed}" if name else listed[:1].upper() + listed[1:]
+    return f"{name}: {listed}" if name else listed

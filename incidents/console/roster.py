@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django_scopes import scopes_disabled
 
 from accounts.models import Membership
+from accounts.templatetags.wording import straight
 from incidents.console.month import (
     Row,
     Span,
@@ -64,12 +65,16 @@ def list_people() -> dict[Hashable, Person]:
     return {
         row.pk: Person(
             membership=row,
-            label=(row.user.name.split() or [row.user.email.partition("@")[0]])[0],
-            name=row.user.get_full_name(),
+            label=_short(straight(row.user.name), row.user.email),
+            name=straight(row.user.get_full_name()),
             shade=n % SHADES + 1,
         )
         for n, row in enumerate(rows)
     }
+
+
+def _short(name: str, email: str) -> str:
+    return (name.split() or [email.partition("@")[0]])[0]
 
 
 def span_of(shift: Shift, people: Mapping[Hashable, Person]) -> Span:
@@ -196,7 +201,7 @@ def say_layer(layer: RotationLayer, zone_name: str) -> str:
 
 
 def say_hours(restriction: Mapping[str, Any]) -> str:
-    """Return hours of the week in words: "Mon–Fri 09:00–17:00"."""
+    """Return hours of the week in words, days in a row as one."""
     days: list[int] = sorted(restriction["weekdays"])
     runs: list[list[int]] = []
     for day in days:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from accounts.access import Access, get_object
 from accounts.console.pages import render_page, team_page
 from accounts.models import Membership, Scope
+from accounts.templatetags.wording import straight
 from incidents.console.month import Span, say_local
 from incidents.console.override_forms import (
     WALL,
@@ -289,7 +290,7 @@ def override(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         except Rotation.DoesNotExist:
             raise Http404 from None
         else:
-            name = values["membership"].user.get_full_name()
+            name = straight(values["membership"].user.get_full_name())
             start, end = say_local(values["start"], zone), say_local(values["end"], zone)
             messages.success(request, f"{name} takes over from {start} to {end}.")
             return redirect(_address(access, rotation))
@@ -306,7 +307,7 @@ def _say_overlap(rotation: Rotation, start: datetime, end: datetime, zone: ZoneI
     if other is None:
         return "Another override is there at that time. Choose another time."
     return (
-        f"{other.membership.user.get_full_name()} has an override from "
+        f"{straight(other.membership.user.get_full_name())} has an override from "
         f"{say_local(other.start, zone)} to {say_local(other.end, zone)}. "
         "Delete it first, or choose another time."
     )

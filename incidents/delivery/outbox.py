@@ -60,7 +60,7 @@ WITH teams AS MATERIALIZED (
     SELECT d.id, d.state, row_number() OVER () AS turn FROM (
       SELECT d.id, d.state FROM incidents_delivery d
       WHERE d.team_id = teams.team_id AND d.state IN ('pending', 'sending')
-        AND d.next_attempt_at <= now() AND d.paced
+        AND d.next_attempt_at <= now() AND (d.paced OR d.state = 'sending')
         AND (d.after_id IS NULL OR EXISTS (
           SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
       ORDER BY d.next_attempt_at, d.id
@@ -174,7 +174,12 @@ def record(
         )
         recorded: bool = cursor.rowcount == 1
         if recorded and leased.event == DIGEST and state in ("delivered", "failed"):
-            values = {"id": leased.id, "state": state, "outcome": outcome, "detail": detail}
+            values: dict[str, Any] = {
+                "id": leased.id,
+                "state": state,
+                "outcome": outcome,
+                "detail": detail,
+            }
             cursor.execute(RECORD_BUNDLED, values)
         return recorded
 

@@ -87,9 +87,11 @@ def advance_batch(*, limit: int = BATCH_ROWS, monitor: UUID | None = None) -> tu
         if not rows:
             return 0, 0
         work = _read(rows)
-        covered = covered_monitors([(r["monitor_id"], r["at"]) for r in rows if _opens(work, r)])
+        falls = [row for row in rows if row["to_state"] == "down" and row["from_state"] != "down"]
+        covered = covered_monitors([(row["monitor_id"], row["at"]) for row in falls])
+        held_back = {falls[index]["id"] for index in covered}
         for row in rows:
-            _handle(work, row, held_back=(row["monitor_id"], row["at"]) in covered)
+            _handle(work, row, held_back=row["id"] in held_back)
         work.write()
         cursor.execute(
             "UPDATE monitors_transition SET handled_at = %s WHERE id = ANY(%s)",
@@ -120,11 +122,6 @@ def _read(rows: list[dict[str, Any]]) -> Work:
     held = HeldOutage.objects.filter(monitor_id__in={row["monitor_id"] for row in rows})
     work.held = {outage.monitor_id: {} for outage in held}
     return work
-
-
-def _opens(work: Work, row: dict[str, Any]) -> bool:
-    """Return whether a change may open an incident, so that windows have to be looked at."""
-    return row["to_state"] == "down" and row["from_state"] != "down"
 
 
 def _handle(work: Work, row: dict[str, Any], *, held_back: bool) -> None:

@@ -36,6 +36,10 @@ class DuplicateName(Exception):  # noqa: N818 - it names what happened
     """The team has a window of that name."""
 
 
+class MonitorGone(Exception):  # noqa: N818
+    """A monitor that the window should name was deleted at this moment."""
+
+
 class NothingChosen(Exception):  # noqa: N818
     """The window names no monitor and no label, so it would cover nothing."""
 
@@ -54,7 +58,7 @@ def create_maintenance(
 ) -> Maintenance:
     """Create a window for the monitors named and for those that carry all the labels.
 
-    Raises DuplicateName, NothingChosen, and BadWindow or BadRule, which say what is wrong.
+    Raises DuplicateName, NothingChosen, MonitorGone, and BadWindow or BadRule, which say why.
     """
     maintenance = Maintenance(
         team=team,
@@ -202,4 +206,6 @@ def _changing() -> Iterator[None]:
     except IntegrityError as error:
         if "maintenance_name_once" in str(error):
             raise DuplicateName from error
+        if "maintenancemonitor_monitor_team" in str(error):
+            raise MonitorGone from error
         raise

@@ -73,7 +73,7 @@ def contacts_of(
             email_contact(address, f"You own the team {team.slug}.")
             for address in (owner_addresses(team) if owners is None else owners)
         ]
-    if not contacts:
+    if not (contacts or route.policies):
         remarks.append("Nobody could be told: the team has no owner and no channel.")
     return contacts, remarks
 

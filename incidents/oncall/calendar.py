@@ -57,7 +57,8 @@ def calendar_feed(rotation: Rotation, *, at: datetime) -> bytes:
     for shift in found:
         if shift.member in names:
             calendar.add_component(_event(rotation, shift, names[shift.member], at))
-    return calendar.to_ical()
+    body: bytes = calendar.to_ical()
+    return body
 
 
 def _event(rotation: Rotation, shift: Shift, name: str, at: datetime) -> Event:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import F, Q
 
-from incidents.models import Rotation, RotationLayer, RotationMember, RotationOverride
+from incidents.models import Rotation, RotationLayer, RotationOverride
 from incidents.oncall.schedule import (
     LONGEST_SHIFT,
     Layer,
@@ -22,6 +22,10 @@ from incidents.oncall.schedule import (
     on_call,
 )
 
+_LAYER_FIELDS = ("unit", "length", "handoff", "turn_offset", "restrictions")
+_LAYER_COLUMNS = tuple(f"layers__{name}" for name in _LAYER_FIELDS)
+_MEMBER = "layers__slots__membership_id"
+
 
 def load_schedules(
     rotation_ids: Collection[UUID],
@@ -31,29 +35,40 @@ def load_schedules(
 ) -> dict[UUID, Schedule]:
     """Return the schedules of the rotations that exist, with Membership ids as members.
 
-    Four queries, however many rotations. With `since` and `until` only those overrides are read
-    that can matter to shifts between them. Runs in the caller's scope.
+    Two queries, however many rotations. With `since` and `until` only those overrides are read that
+    can matter to shifts between them. Runs in the caller's scope.
+
+    Somebody who has not accepted their place yet has turns too: it is for the page to find that it
+    reaches nobody.
     """
-    zones = dict(Rotation.objects.filter(pk__in=rotation_ids).values_list("pk", "timezone"))
+    zones: dict[UUID, str] = {}
+    rows: dict[UUID, dict[int, RotationLayer]] = defaultdict(dict)
     slots: dict[int, list[UUID | None]] = defaultdict(list)
-    # Whoever has not accepted their place in the team is in no page.
-    rows = RotationMember.objects.filter(layer__rotation__in=zones).order_by("layer_id", "position")
-    for layer_id, membership_id, accepted_at in rows.values_list(
-        "layer_id", "membership_id", "membership__accepted_at"
+    # One statement: between two a change would show layers without the people who are in them.
+    for pk, zone, layer_id, slot_id, member, *fields in (
+        Rotation.objects.filter(pk__in=rotation_ids)
+        .order_by("pk", "layers__position", "layers__slots__position")
+        .values_list("pk", "timezone", "layers", "layers__slots", _MEMBER, *_LAYER_COLUMNS)
     ):
-        slots[layer_id].append(membership_id if accepted_at else None)
-    layers: dict[UUID, list[Layer]] = defaultdict(list)
-    for row in RotationLayer.objects.filter(rotation__in=zones).order_by("rotation", "position"):
-        layers[row.rotation_id].append(layer_from_row(row, slots[row.pk]))
+        zones[pk] = zone
+        if layer_id is not None:
+            values = dict(zip(_LAYER_FIELDS, fields, strict=True))
+            rows[pk][layer_id] = RotationLayer(pk=layer_id, **values)
+        if slot_id is not None:
+            slots[layer_id].append(member)
     overrides: dict[UUID, list[Override]] = defaultdict(list)
     for override in RotationOverride.objects.filter(
-        _near(since, until), rotation__in=zones, membership__accepted_at__isnull=False
+        _near(since, until), rotation__in=zones
     ).order_by("start"):
         overrides[override.rotation_id].append(
             Override(override.start, override.end, override.membership_id, override.pk)
         )
     return {
-        pk: Schedule(ZoneInfo(zone), tuple(layers[pk]), tuple(overrides[pk]))
+        pk: Schedule(
+            ZoneInfo(zone),
+            tuple(layer_from_row(row, slots[layer_id]) for layer_id, row in rows[pk].items()),
+            tuple(overrides[pk]),
+        )
         for pk, zone in zones.items()
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import cast
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django_scopes import scopes_disabled
@@ -74,7 +76,7 @@ def swap_shifts(
     """
     with _changing(rotation) as rotation:
         people = [
-            Membership.objects.get(pk=shift.member, team=rotation.team_id)
+            Membership.objects.get(pk=cast("UUID", shift.member), team=rotation.team_id)
             for shift in (second, first)
         ]
         one, two = (

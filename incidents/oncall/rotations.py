@@ -160,19 +160,13 @@ def _store_layers(
 
 def _kept_offsets(rotation: Rotation, layers: Sequence[LayerValues]) -> list[int]:
     at, zone = database_now(), ZoneInfo(rotation.timezone)
-    rows = list(rotation.layers.order_by("position").prefetch_related("slots__membership"))
+    rows = list(rotation.layers.order_by("position").prefetch_related("slots"))
     offsets = []
     for position, layer in enumerate(layers):
         offset = 0
         if position < len(rows) and _is_same_row(rows[position], layer):
             slots = sorted(rows[position].slots.all(), key=lambda slot: slot.position)
-            old = layer_from_row(
-                rows[position],
-                [
-                    slot.membership_id if slot.membership and slot.membership.accepted_at else None
-                    for slot in slots
-                ],
-            )
+            old = layer_from_row(rows[position], [slot.membership_id for slot in slots])
             offset = _kept_offset(old, turn_at(old, zone, at), layer)
         offsets.append(offset)
     return offsets

@@ -67,9 +67,7 @@ def test_admins_manage_everybody_but_owners(team: Team, owner: Access) -> None:
     for call in refused:
         with pytest.raises(PermissionDenied):
             call()
-    invitation = create_invitation(
-        access=owner, email="y@example.org", role="owner", now=now()
-    )
+    invitation = create_invitation(access=owner, email="y@example.org", role="owner", now=now())
     for role in ("owner", "viewer"):
         with pytest.raises(PermissionDenied):
             change_invited_role(access=admin, invitation=invitation, role=role)

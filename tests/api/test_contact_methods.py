@@ -125,7 +125,7 @@ def test_an_expired_code_and_too_many_tries_say_so(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"code": ""}, {"code": 123456}, {"code": None}, {"code": "\x00"}, {"code": "1" * 21}],
+    [{}, {"code": ""}, {"code": 123456}, {"code": None}, {"code": []}, {"code": "1" * 21}],
 )
 def test_a_code_is_a_text(api: Api, body: Any) -> None:
     made = api.make("contact-methods", **MAIL)
@@ -230,8 +230,6 @@ def test_the_last_usable_one_of_somebody_on_duty_stays(api: Api, ana: Membership
         ({"member": None}, "member"),
         ({"member": ""}, "member"),
         ({"member": 5}, "member"),
-        ({"member": "a\x00@example.org"}, "member"),
-        ({"member": "\ud800@example.org"}, "member"),
         ({"member": "x" * 300}, "member"),
         ({"kind": "pigeon"}, "kind"),
         ({"config": {"to": ["a@example.org", "b@example.org"]}}, "config.to"),
@@ -248,12 +246,12 @@ def test_the_last_usable_one_of_somebody_on_duty_stays(api: Api, ana: Membership
         ({"position": -1}, "position"),
         ({"position": 10**30}, "position"),
         ({"quiet_hours": {}}, "quiet_hours"),
-        ({"quiet_hours": [5]}, "quiet_hours[0]"),
-        ({"quiet_hours": [NIGHT | {"weekdays": [7]}]}, "quiet_hours[0].weekdays[0]"),
-        ({"quiet_hours": [NIGHT | {"to": "25:00"}]}, "quiet_hours[0].to"),
-        ({"quiet_hours": [NIGHT | {"timezone": "Atlantis"}]}, "quiet_hours[0].timezone"),
+        ({"quiet_hours": [5]}, "quiet_hours.0"),
+        ({"quiet_hours": [NIGHT | {"weekdays": [7]}]}, "quiet_hours.0.weekdays.0"),
+        ({"quiet_hours": [NIGHT | {"to": "25:00"}]}, "quiet_hours.0.to"),
+        ({"quiet_hours": [NIGHT | {"timezone": "Atlantis"}]}, "quiet_hours.0.timezone"),
         ({"quiet_hours": [NIGHT] * 21}, "quiet_hours"),
-        ({"quiet_hours": [{"weekdays": [1]}]}, "quiet_hours[0].from"),
+        ({"quiet_hours": [{"weekdays": [1]}]}, "quiet_hours.0.from"),
         ({"colour": 1}, "colour"),
     ],
 )
@@ -267,16 +265,19 @@ def test_a_wrong_field_is_named(
         Membership.objects.create(team=team, user=invited, accepted_at=None)
     problem = api("POST", "contact-methods", MAIL | change, expect=400).json()
     assert field in problem["errors"][0]["field"]
-    if "member" in change and str(change["member"]).endswith("@example.org"):
-        assert problem["errors"][0]["detail"] in (
-            "There is no such member.",
-            "Null characters are not allowed.",
-            "Surrogate characters are not allowed: U+D800.",
-        )
     if str(change.get("member")).split("@")[0] in {"nobody", "rival", "invited"}:
         assert [(e["field"], e["code"]) for e in problem["errors"]] == [("member", "not_found")]
     with scopes_disabled():
         assert not ContactMethod.objects.exists()
+
+
+@pytest.mark.parametrize("bad", ["\x00", "\ud800"])
+def test_what_no_text_can_hold_is_malformed(api: Api, bad: str) -> None:
+    for change in ({"member": bad}, {"name": bad}, {"config": {"to": bad}}, {"kind": bad}):
+        api("POST", "contact-methods", MAIL | change, expect=400)
+    made = api.make("contact-methods", **MAIL)
+    api("POST", f"contact-methods/{made['id']}/verify", {"code": bad}, expect=400)
+    api("GET", "contact-methods?member=%00", expect=400)
 
 
 def test_a_twenty_first_method_is_refused(api: Api) -> None:

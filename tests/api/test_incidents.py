@@ -175,7 +175,10 @@ def test_deliveries(api: Api, team: Team) -> None:
         "channel",
         "contact_method",
         "kind",
+        "event",
         "state",
+        "bundle",
+        "created_at",
         "attempts",
     }
     assert set(listed[0]["attempts"][0]) == {"at", "outcome", "detail"}

@@ -109,8 +109,6 @@ def test_a_patch_changes_what_it_names_and_steps_as_a_whole(api: Api, team: Team
     [
         ({"name": None}, "name"),
         ({"name": "x" * 121}, "name"),
-        ({"name": "a\0b"}, "name"),
-        ({"name": "\ud800"}, "name"),
         ({"repeat": 10}, "repeat"),
         ({"repeat": -1}, "repeat"),
         ({"repeat": "1"}, "repeat"),
@@ -135,7 +133,6 @@ def test_a_patch_changes_what_it_names_and_steps_as_a_whole(api: Api, team: Team
         ({"steps": [{"targets": ["x"]}]}, "steps.0.targets.0"),
         ({"steps": [{"targets": [{"member": ANA, "channel": NOBODY}]}]}, "steps.0.targets.0"),
         ({"steps": [{"targets": [{"member": 5}]}]}, "steps.0.targets.0.member"),
-        ({"steps": [{"targets": [{"member": "\0"}]}]}, "steps.0.targets.0.member"),
         ({"steps": [{"targets": [{"rotation": 5}]}]}, "steps.0.targets.0.rotation"),
         ({"steps": [{"targets": [{"rotation": None}]}]}, "steps.0.targets.0.rotation"),
         ({"steps": [{"targets": [{"team": NOBODY}]}]}, "steps.0.targets.0.team"),

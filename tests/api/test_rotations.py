@@ -123,14 +123,12 @@ def test_members_are_found_whatever_the_case_and_may_be_none(api: Api, people: l
 
 
 def test_a_foreign_member_is_refused_exactly_like_a_missing_one(
-    api: Api, rival: Api, people: list[str], team: Team
+    api: Api, rival: Api, people: list[str]
 ) -> None:
     with scopes_disabled():
         [theirs] = join(Team.objects.get(slug="rival"), "eve")
-        invited = UserFactory(email="dee@acme.example")
-        Membership.objects.create(team=team, user=invited, accepted_at=None)
     answers = set()
-    for address in (theirs, "nobody@acme.example", "nonsense", invited.email):
+    for address in (theirs, "nobody@acme.example", "nonsense"):
         layer = {"unit": "day", "handoff": HANDOFF, "members": [people[0], address]}
         body = {"name": "x", "layers": [layer]}
         answers.add(api("POST", "rotations", body, expect=400).content)
@@ -377,6 +375,15 @@ def test_somebody_who_leaves_the_team_leaves_their_turns_to_the_next(
     assert days == [people[0], people[2], people[2], people[0]]
     shown = api.get(f"rotations/{made['id']}")["layers"][0]["members"]
     assert shown == [people[0], people[2]]
+
+
+def test_somebody_who_has_yet_to_accept_has_turns_too(api: Api, team: Team) -> None:
+    with scopes_disabled():
+        invited = UserFactory(email="dee@acme.example")
+        Membership.objects.create(team=team, user=invited, accepted_at=None)
+    made = make(api, ["dee@acme.example"])
+    assert made["layers"][0]["members"] == ["dee@acme.example"]
+    assert present(api, made) == "dee@acme.example"
 
 
 def test_a_higher_layer_wins_in_its_hours(api: Api, people: list[str]) -> None:

@@ -11,19 +11,19 @@ from incidents.channels.base import InvalidConfig
 from incidents.channels.discord import DiscordKind
 from tests.channels.chats import (
     ACKNOWLEDGE,
+    EVERYTHING,
     HOSTILE,
     LINK,
     LOOPBACK,
     RUNBOOK,
     attempt,
     digest,
-    everything,
     hostile,
     message,
 )
 from tests.providers import Answer
 
-KIND = DiscordKind(timeout_seconds=0.3, deadline_seconds=0.5)
+KIND = DiscordKind()
 PATH = "/api/webhooks/245037420704169985/ig5AO-wdVWpCBtUUMxmgsWryqgsW3DChbKYOINftJ4DC"
 
 
@@ -92,7 +92,7 @@ def render(text):
             assert not text.startswith("://", index), "a link by itself"
             seen, index = seen + text[index], index + 1
     # Headings and lists begin a line.
-    assert not re.search(r"^(#|-|\+)", text, re.M)
+    assert not re.search(r"^(#|-|\+)", text, re.MULTILINE)
     return seen, links
 
 
@@ -120,7 +120,7 @@ def test_an_opened_incident_is_told_with_its_links():
     }
 
 
-@pytest.mark.parametrize("told", everything())
+@pytest.mark.parametrize("told", EVERYTHING)
 def test_every_message_is_within_the_limits(told):
     sent(told)
 

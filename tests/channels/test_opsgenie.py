@@ -141,9 +141,7 @@ def test_what_it_says_is_shown_without_the_key():
     assert KEY not in outcome.detail
 
 
-@pytest.mark.parametrize(
-    "event", ["incident.opened", "incident.acknowledged", "incident.resolved"]
-)
+@pytest.mark.parametrize("event", ["incident.opened", "incident.acknowledged", "incident.resolved"])
 def test_hostile_texts_are_inert_and_within_the_limits(event):
     outcome, (got,) = send(make_hostile(event))
     assert outcome.kind == "sent"

@@ -165,9 +165,7 @@ def test_a_wait_that_it_asks_for_is_passed_on():
     assert (outcome.kind, outcome.retry_after_seconds) == ("retry", 30)
 
 
-@pytest.mark.parametrize(
-    "event", ["incident.opened", "incident.acknowledged", "incident.resolved"]
-)
+@pytest.mark.parametrize("event", ["incident.opened", "incident.acknowledged", "incident.resolved"])
 def test_hostile_texts_are_inert_and_short(event):
     outcome, (got,) = send(make_hostile(event))
     assert outcome.kind == "sent"

@@ -11,19 +11,19 @@ from incidents.channels.base import InvalidConfig
 from incidents.channels.slack import SlackKind
 from tests.channels.chats import (
     ACKNOWLEDGE,
+    EVERYTHING,
     HOSTILE,
     LINK,
     LOOPBACK,
     RUNBOOK,
     attempt,
     digest,
-    everything,
     hostile,
     message,
 )
 from tests.providers import Answer
 
-KIND = SlackKind(timeout_seconds=0.3, deadline_seconds=0.5)
+KIND = SlackKind()
 PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 
 
@@ -111,8 +111,10 @@ def test_an_opened_incident_is_told_with_its_links():
     texts, buttons = sent(message())
     assert texts == [
         "fleet went silent",
-        "Down since 22 Nov 2026 14:03:41 UTC, 4 s ago.\n"
-        "Last push 22 Nov 2026 14:02:11 UTC, expected every 1 min.",
+        (
+            "Down since 22 Nov 2026 14:03:41 UTC, 4 s ago.\n"
+            "Last push 22 Nov 2026 14:02:11 UTC, expected every 1 min."
+        ),
         "Monitor\nfleet (acme)",
         "Severity\ncritical",
         "Labels\naz=b, tier=1",
@@ -126,7 +128,7 @@ def test_an_opened_incident_is_told_with_its_links():
     }
 
 
-@pytest.mark.parametrize("told", everything())
+@pytest.mark.parametrize("told", EVERYTHING)
 def test_every_message_is_within_the_limits(told):
     sent(told)
 

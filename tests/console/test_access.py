@@ -16,6 +16,7 @@ from accounts.models import ApiKey, Membership, Scope
 from config import urls_console
 from incidents.destinations import create_channel
 from incidents.models import Incident
+from incidents.notifications import test_channel
 from tests.console.personas import make_incident, make_monitor
 
 # No team's: visitors, making a team, and what comes before being in one.
@@ -45,6 +46,7 @@ CHANGES = ACTIONS | {
     "keys",
     "member-remove",
     "channel-new",
+    "channel-edit",
     "channel-delete",
 }
 ROUTES = sorted({p.name for p in urls_console.urlpatterns if isinstance(p, URLPattern)} - OPEN)
@@ -77,6 +79,8 @@ def things(people):
         team=people.team, name="mail", kind="email", config={"to": "a@acme.example"}
     )
 
+    delivery = test_channel(channel=channel, actor="ana@acme.example")
+
     def pk(route):
         kind = route.partition("-")[0]
         return {
@@ -86,6 +90,7 @@ def things(people):
             "member": member.pk,
             "invitation": invitation.pk,
             "channel": channel.pk,
+            "delivery": delivery.pk,
         }.get(kind, uuid4())
 
     return pk

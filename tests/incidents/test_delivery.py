@@ -114,7 +114,9 @@ def test_410_disables_the_channel(provider, paged):
     assert channel.disabled_at is not None
     assert "410" in channel.disabled_reason
     assert len(provider.got) == 1
-    assert len(mail.outbox) == 1  # the owners hear of the incident
+    subjects = [letter.subject for letter in mail.outbox]
+    assert len(subjects) == 2  # the owners hear of the channel and of the incident
+    assert "[Tocsin] Channel disabled: hook" in subjects
 
 
 def test_retry_after_is_honoured_and_capped(provider, paged):

@@ -71,7 +71,7 @@ def test_a_channel_that_is_still_being_tried_is_waited_for(team, monitor, refusi
         go(monitor, "fail")
         deliver_here()
         assert mail.outbox == []
-        busy.answer = lambda n: 410
+        busy.answer = lambda n: 404
         make_due()
         deliver_here()
     assert len(mail.outbox) == 1

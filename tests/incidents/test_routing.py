@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from accounts.models import Membership, Role
 from incidents.destinations import delete_channel
 from incidents.models import AlertRule, AlertRuleChannel, Channel
+from incidents.policies.policies import StepValues, create_policy
 from incidents.routing import (
     CATCH_ALL_NAME,
     Rule,
@@ -195,6 +196,27 @@ def test_a_catch_all_with_channels_sends_there_instead():
     assert (found.channels, found.owners) == ([A], False)
 
 
+def test_a_policy_is_a_way_too_and_followed_once():
+    one, two = uuid4(), uuid4()
+    rules = [
+        a_rule("one", policy=one, continues=True),
+        a_rule("two", A, policy=two, continues=True),
+        a_rule("three", policy=one),
+        CATCH_ALL,
+    ]
+    found = route(rules, subject())
+    assert list(found.policies.items()) == [(one, "one"), (two, "two")]
+    assert (found.named_by, found.owners) == ({A: "two"}, False)
+
+
+def test_a_catch_all_with_a_policy_leaves_the_owners_alone():
+    policy = uuid4()
+    catch_all = Rule(id=uuid4(), name="rest", match={}, policy=policy, is_catch_all=True)
+    assert not route([catch_all], subject()).owners
+    assert not route([a_rule("one", A, continues=True), catch_all], subject()).owners
+    assert route([a_rule("one", policy=policy, continues=True), CATCH_ALL], subject()).owners
+
+
 # --- with rows ------------------------------------------------------------------------------
 
 HOOK = "http://127.0.0.1:9/hook"
@@ -277,6 +299,16 @@ def test_deleting_a_channel_leaves_its_rule_and_the_incident_goes_to_the_owners(
     assert not AlertRuleChannel.objects.exists()
     go(create_monitor(team=team, name="m")[0], "fail")
     assert deliveries()[0].contact.startswith("email:")
+
+
+@pytest.mark.django_db
+def test_rules_are_loaded_with_their_policies(team):
+    policy = create_policy(team=team, name="p", steps=[StepValues(0, [Membership.objects.get()])])
+    route_to(team, name="a", policy=policy)
+    update_rule(rule=ensure_catch_all(team), policy=policy)
+    assert [rule.policy for rule in load_rules([team.pk])[team.pk]] == [policy.pk, policy.pk]
+    update_rule(rule=ensure_catch_all(team), policy=None)
+    assert [rule.policy for rule in load_rules([team.pk])[team.pk]] == [policy.pk, None]
 
 
 def positions(team: Any) -> list[tuple[str, int | None]]:

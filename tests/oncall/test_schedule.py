@@ -95,7 +95,7 @@ def test_the_handoff_belongs_to_the_one_who_comes() -> None:
 def test_a_day_that_a_zone_skips_is_nobodys() -> None:
     schedule = daily("2011-12-25T09:00", ZoneInfo("Pacific/Apia"), "a", "b", "c", "d", "e", "f")
     found = shifts(schedule, z("2011-12-27T19:00"), z("2012-01-01T19:00"))
-    assert [shift.member for shift in found] == ["d", "e", "a", "b", "c"]
+    assert [shift.member for shift in found] == ["c", "d", "e", "a", "b"]
     assert {shift.end - shift.start for shift in found} == {DAY}
 
 
@@ -333,7 +333,7 @@ def test_every_zone_of_the_world_hands_off_by_its_wall_clock() -> None:
             if (now := at.astimezone(zone).utcoffset()) != offset:
                 offset = now
                 local = at.astimezone(zone).replace(tzinfo=None, hour=0, minute=0)
-                days |= {local + number * DAY for number in (-2, -1, 0, 1)}
+                days |= {local + number * DAY for number in (-2, -1, 0)}
         for clock in (timedelta(minutes=30), timedelta(hours=2, minutes=30), timedelta(hours=9)):
             schedule = daily((datetime(2026, 1, 1) + clock).isoformat(), zone, "a", "b", "c")
             for day in days:

@@ -28,7 +28,7 @@ Source = tuple[Hashable, ...]
 def instant(local: datetime, zone: ZoneInfo) -> datetime:
     """Return when the zone's clock first shows `local`; if it never does, moved by the gap."""
     middle = local.replace(tzinfo=UTC)
-    scan = [middle + number * timedelta(minutes=15) for number in range(-28 * 4, 28 * 4)]
+    scan = [middle + number * timedelta(hours=1) for number in range(-28, 28)]
     shown = [(at, at.astimezone(zone).replace(tzinfo=None)) for at in scan]
     offsets = {wall - at.replace(tzinfo=None) for at, wall in shown}
     hits = [

@@ -1,0 +1,397 @@
+"""Climbing a policy: E1 to E9, with real deliveries to a loopback provider."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+
+from accounts.models import Membership
+from incidents.delivery.pool import deliver_here
+from incidents.engine import run_round
+from incidents.lifecycle.actions import (
+    acknowledge_incident,
+    assign_incident,
+    resolve_incident,
+    snooze_incident,
+)
+from incidents.lifecycle.escalating import ROUND_PAUSE
+from incidents.models import ContactMethod, Delivery, EscalationStep, IncidentState
+from incidents.oncall.rotations import update_rotation
+from incidents.policies.policies import StepValues, update_policy
+from incidents.rules import create_rule
+from monitors.services import delete_monitor, pause_monitor
+from tests.factories import MonitorFactory, TeamFactory
+from tests.incidents.ladders import (
+    add_member,
+    ladders,
+    make_steps_due,
+    make_timers_due,
+    policy_of,
+    rotation_of,
+    webhook_method,
+    weekly,
+)
+from tests.incidents.telling import (
+    channel_to,
+    deliveries,
+    events,
+    go,
+    incidents,
+    kinds,
+    make_due,
+    route_to,
+    states,
+    timeline,
+)
+from tests.providers import Provider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def team():
+    return TeamFactory()
+
+
+@pytest.fixture
+def monitor(team):
+    return MonitorFactory(team=team)
+
+
+@pytest.fixture
+def ana(team):
+    return add_member(team, "ana@example.org")
+
+
+@pytest.fixture
+def ben(team):
+    return add_member(team, "ben@example.org")
+
+
+def told() -> list[str]:
+    """Return the addresses that were mailed about an incident, in order."""
+    return [letter.to[0] for letter in mail.outbox if "call:" not in letter.subject]
+
+
+def test_the_first_step_pages_at_once_and_the_second_after_its_delay(team, monitor, ana, ben):
+    """E1."""
+    policy_of(team, (0, [rotation_of(team, ana)]), (300, [ben]))
+    go(monitor, "fail")
+    deliver_here()
+    assert told() == ["ana@example.org"]
+    (ladder,) = ladders(incidents()[0])
+    fired = deliveries()[0].created_at
+    assert ladder.next_step_at - fired == timedelta(seconds=300)
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == ["ana@example.org", "ben@example.org"]
+    assert ("step", "Step 2 of “Policy” pages ben@example.org.") in timeline(incidents()[0])
+
+
+def test_acknowledging_cancels_what_waits_and_every_later_step(team, monitor, ana, ben):
+    """E2."""
+    policy_of(team, (0, [ana]), (60, [ben]))
+    go(monitor, "fail")
+    acknowledge_incident(incident=incidents()[0], actor="ana@example.org")
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == []
+    assert states() == ["cancelled"]
+
+
+def test_two_steps_repeated_twice_fire_six_times_and_are_then_exhausted(team, monitor, ana, ben):
+    """E4."""
+    policy_of(team, (0, [ana]), (60, [ben]), repeat=2)
+    go(monitor, "fail")
+    for _ in range(8):
+        make_steps_due()
+        run_round()
+    deliver_here()
+    assert sorted(told()) == ["ana@example.org"] * 3 + ["ben@example.org"] * 3
+    said = kinds(incidents()[0])
+    assert (said.count("step"), said.count("exhausted")) == (6, 1)
+    assert incidents()[0].state == IncidentState.OPEN
+
+
+def test_a_policy_without_delays_takes_a_breath_between_its_rounds(team, monitor, ana):
+    policy_of(team, (0, [ana]), repeat=9)
+    go(monitor, "fail")
+    (ladder,) = ladders(incidents()[0])
+    assert ladder.firings == 1
+    assert ladder.next_step_at - deliveries()[0].created_at == ROUND_PAUSE
+
+
+def test_a_step_that_reaches_nobody_says_so_and_the_next_fires_at_once(team, monitor, ana, ben):
+    """E5: an empty rotation, and a person whose only method is not verified."""
+    ContactMethod.objects.create(
+        team=team, membership=ana, kind="webhook", config={"url": "https://example.org"}
+    )
+    policy_of(team, (0, [rotation_of(team)]), (3600, [ana]), (3600, [ben]))
+    go(monitor, "fail")
+    deliver_here()
+    assert told() == ["ben@example.org"]
+    said = [text for kind, text in timeline(incidents()[0]) if kind == "skipped"]
+    assert said == [
+        "Step 1 of “Policy”: Rotation “Primary” has nobody on call.",
+        "Step 1 of “Policy” reached nobody.",
+        "Step 2 of “Policy”: ana@example.org has no verified contact method.",
+        "Step 2 of “Policy” reached nobody.",
+    ]
+
+
+def test_when_no_step_reaches_anybody_the_owners_are_mailed(team, monitor):
+    """E6."""
+    policy_of(team, (0, [rotation_of(team)]), (3600, [rotation_of(team, name="Other")]))
+    go(monitor, "fail")
+    deliver_here()
+    owner = Membership.objects.get(team=team, role="owner").user.email
+    assert told() == [owner]
+    assert ("notified", "No step reached anybody: mailing the owners.") in timeline(incidents()[0])
+    for _ in range(3):
+        run_round()
+    deliver_here()
+    assert len(mail.outbox) == 1
+
+
+def test_an_empty_round_does_not_spin(team, monitor):
+    policy_of(team, (0, [rotation_of(team)]), repeat=9)
+    go(monitor, "fail")
+    for _ in range(5):
+        run_round()
+    assert ladders(incidents()[0])[0].firings == 1
+
+
+def test_when_all_messages_of_a_step_fail_the_next_step_fires_at_once(team, monitor, ana):
+    with Provider(lambda n: 404) as gone:
+        policy_of(team, (0, [channel_to(team, gone)]), (3600, [ana]))
+        go(monitor, "fail")
+        deliver_here()
+        run_round()
+        deliver_here()
+    assert told() == ["ana@example.org"]
+
+
+def test_when_every_message_fails_for_good_the_owners_are_mailed(team, monitor):
+    """E6."""
+    with Provider(lambda n: 404) as gone:
+        policy_of(team, (0, [channel_to(team, gone)]))
+        go(monitor, "fail")
+        deliver_here()
+    deliver_here()
+    assert told() == [Membership.objects.get(team=team, role="owner").user.email]
+
+
+def test_the_same_person_through_two_targets_is_told_once(team, monitor, ana):
+    """E7."""
+    policy_of(team, (0, [rotation_of(team, ana), ana]))
+    go(monitor, "fail")
+    deliver_here()
+    assert told() == ["ana@example.org"]
+
+
+def test_an_edit_in_mid_incident_leaves_its_ladder_but_the_person_is_read_at_the_step(
+    team, monitor, ana, ben
+):
+    """E8."""
+    rotation = rotation_of(team, ana)
+    policy = policy_of(team, (0, [ana]), (60, [rotation]))
+    go(monitor, "fail")
+    update_policy(policy=policy, steps=[StepValues(delay=0, targets=[ben])])
+    assert EscalationStep.objects.count() == 1
+    update_rotation(rotation=rotation, layers=[weekly(ben)])
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == ["ana@example.org", "ben@example.org"]
+
+
+def test_an_acknowledgement_that_runs_out_opens_the_incident_again_from_step_0(team, monitor, ana):
+    """E9."""
+    policy_of(team, (0, [ana]), acknowledge_timeout=600)
+    go(monitor, "fail")
+    deliver_here()
+    acknowledge_incident(incident=incidents()[0], actor="ana@example.org")
+    make_timers_due()
+    run_round()
+    deliver_here()
+    (incident,) = incidents()
+    assert (incident.state, incident.acknowledged_by, incident.wake_at) == ("open", None, None)
+    assert told() == ["ana@example.org"] * 2
+
+
+def test_a_snooze_that_ends_while_it_is_still_down_pages_anew(team, monitor, ana):
+    """E9."""
+    policy_of(team, (0, [ana]), (60, [ana]))
+    go(monitor, "fail")
+    deliver_here()
+    snoozed = snooze_incident(incident=incidents()[0], actor="ana@example.org", seconds=900)
+    assert snoozed.snoozed_until - snoozed.acknowledged_at == timedelta(seconds=900)
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == ["ana@example.org"]
+    make_timers_due()
+    run_round()
+    deliver_here()
+    (incident,) = incidents()
+    assert (incident.state, incident.snoozed_until) == ("open", None)
+    assert told() == ["ana@example.org"] * 2
+    assert "reopened" in kinds(incident)
+
+
+def test_a_snooze_that_ends_after_the_recovery_changes_nothing(team, monitor, ana):
+    policy_of(team, (0, [ana]))
+    go(monitor, "fail")
+    deliver_here()
+    snooze_incident(incident=incidents()[0], actor="ana@example.org", seconds=900)
+    go(monitor, "pass")
+    deliver_here()
+    make_timers_due()
+    run_round()
+    deliver_here()
+    assert incidents()[0].state == "resolved"
+    assert [letter.subject.split(":")[0] for letter in mail.outbox] == [
+        "[Tocsin] Down",
+        "[Tocsin] Up",
+    ]
+
+
+def test_a_snoozed_incident_without_a_policy_tells_its_channels_again(team, monitor):
+    with Provider() as provider:
+        route_to(team, channel_to(team, provider))
+        go(monitor, "fail")
+        deliver_here()
+        snooze_incident(incident=incidents()[0], actor="ana@example.org", seconds=900)
+        make_timers_due()
+        run_round()
+        deliver_here()
+        assert events(provider) == ["incident.opened"] * 2
+
+
+def test_assigning_pages_the_member_instead_of_the_others(team, monitor, ana, ben):
+    policy_of(team, (0, [ana]), (60, [ana]))
+    go(monitor, "fail")
+    deliver_here()
+    assign_incident(incident=incidents()[0], actor="ana@example.org", member=ben)
+    run_round()
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == ["ana@example.org", "ben@example.org"]
+    assert ("reopened", "Assigned to ben@example.org") in timeline(incidents()[0])
+
+
+def test_assigning_to_a_policy_climbs_that_one(team, monitor, ana, ben):
+    policy_of(team, (0, [ana]))
+    other = policy_of(team, (0, [ben]), name="Other", route=False)
+    go(monitor, "fail")
+    assign_incident(incident=incidents()[0], actor="ana@example.org", policy=other)
+    run_round()
+    deliver_here()
+    assert told() == ["ben@example.org"]
+
+
+def test_the_recovery_is_told_once_to_everybody_who_was_paged(team, monitor, ana, ben):
+    """I4: twice paged by two steps, told once; who was not paged yet hears nothing."""
+    policy_of(team, (0, [ana]), (60, [ana]), (600, [ben]))
+    go(monitor, "fail")
+    make_steps_due()
+    run_round()
+    deliver_here()
+    go(monitor, "pass")
+    deliver_here()
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == ["ana@example.org"] * 3
+    assert mail.outbox[-1].subject.startswith("[Tocsin] Up")
+
+
+def test_resolving_by_hand_ends_the_ladder(team, monitor, ana, ben):
+    policy_of(team, (0, [ana]), (60, [ben]))
+    go(monitor, "fail")
+    deliver_here()
+    resolve_incident(incident=incidents()[0], actor="ana@example.org")
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == ["ana@example.org"] * 2
+    assert ladders(incidents()[0])[0].next_step_at is None
+
+
+def test_methods_come_in_their_order_with_their_delays(team, monitor, ana):
+    with Provider() as first, Provider() as second:
+        webhook_method(ana, first.url)
+        webhook_method(ana, second.url, position=1, delay=120)
+        policy_of(team, (0, [ana]))
+        go(monitor, "fail")
+        deliver_here()
+        assert (len(first.got), len(second.got)) == (1, 0)
+        make_due()
+        deliver_here()
+        assert (len(first.got), len(second.got)) == (1, 1)
+
+
+def test_the_next_method_is_used_at_once_when_one_fails(team, monitor, ana):
+    """N2, N3."""
+    with Provider(lambda n: 404) as broken, Provider() as fine:
+        webhook_method(ana, broken.url)
+        webhook_method(ana, fine.url, position=1, delay=3600)
+        policy_of(team, (0, [ana]))
+        go(monitor, "fail")
+        deliver_here()
+        deliver_here()
+        assert (len(broken.got), len(fine.got)) == (1, 1)
+    assert mail.outbox == []
+
+
+def test_a_method_whose_provider_is_gone_is_disabled(team, monitor, ana):
+    with Provider(lambda n: 410) as gone:
+        method = webhook_method(ana, gone.url)
+        policy_of(team, (0, [ana]))
+        go(monitor, "fail")
+        deliver_here()
+    method.refresh_from_db()
+    assert method.disabled_at is not None
+
+
+def test_a_recovery_cancels_the_methods_that_would_come_later(team, monitor, ana):
+    with Provider() as first, Provider() as second:
+        webhook_method(ana, first.url)
+        webhook_method(ana, second.url, position=1, delay=3600)
+        policy_of(team, (0, [ana]))
+        go(monitor, "fail")
+        deliver_here()
+        go(monitor, "pass")
+        make_due()
+        deliver_here()
+        deliver_here()
+        assert events(first) == ["incident.opened", "incident.resolved"]
+        assert second.got == []
+
+
+def test_pausing_and_deleting_end_the_ladder(team, ana):
+    policy_of(team, (0, [ana]), (60, [ana]))
+    for end in (pause_monitor, delete_monitor):
+        monitor = MonitorFactory(team=team)
+        go(monitor, "fail")
+        end(monitor=monitor)
+        run_round()
+        make_steps_due()
+        run_round()
+    assert Delivery.objects.filter(state="pending", event="incident.opened").count() == 0
+    assert [ladder.next_step_at for i in incidents() for ladder in ladders(i)] == [None, None]
+
+
+def test_a_rule_that_goes_on_starts_several_policies(team, monitor, ana, ben):
+    first = policy_of(team, (0, [ana]), name="First", route=False)
+    second = policy_of(team, (0, [ben]), name="Second", route=False)
+    create_rule(team=team, name="a", match={}, policy=first, continue_matching=True)
+    create_rule(team=team, name="b", match={}, policy=second)
+    go(monitor, "fail")
+    deliver_here()
+    assert sorted(told()) == ["ana@example.org", "ben@example.org"]

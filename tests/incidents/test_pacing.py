@@ -1,0 +1,211 @@
+"""I9: a mass outage is a digest per contact and minute, and machines get everything."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import mail
+from django.db import connection
+
+from incidents.delivery.pacing import MOST_A_MINUTE, MOST_AT_ONCE
+from incidents.delivery.pool import deliver_here
+from incidents.engine import run_round
+from incidents.lifecycle.actions import acknowledge_incident
+from incidents.models import ContactPace, Delivery
+from monitors.models import Monitor
+from tests.factories import MonitorFactory, TeamFactory
+from tests.incidents.ladders import add_member, policy_of, webhook_method
+from tests.incidents.telling import (
+    channel_to,
+    deliveries,
+    events,
+    go,
+    incidents,
+    make_due,
+    route_to,
+    states,
+    timeline,
+)
+from tests.monitors.pushing import push
+from tests.providers import Provider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def team():
+    return TeamFactory()
+
+
+@pytest.fixture
+def ana(team):
+    return add_member(team, "ana@example.org")
+
+
+def fail_all(team, count: int, prefix: str = "m") -> list[Monitor]:
+    monitors = [MonitorFactory(team=team, name=f"{prefix}-{n}") for n in range(count)]
+    for monitor in monitors:
+        push(monitor, "fail")
+    run_round()
+    return monitors
+
+
+def pass_a_minute():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE incidents_contactpace SET last_at = last_at - interval '61 s',"
+            " since = since - interval '61 s'"
+        )
+    make_due()
+
+
+def send():
+    for _ in range(3):
+        deliver_here()
+
+
+def test_many_at_once_are_one_message_that_names_them(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 12)
+    send()
+    (digest,) = mail.outbox
+    assert digest.subject == f"[Tocsin] {team.name}: 12 down"
+    assert all(f"m-{n} ({team.slug})" in digest.body for n in range(12))
+    assert f"/t/{team.slug}/incidents/" in digest.body
+    assert states(event="incident.opened") == ["delivered"] * 12
+    assert all(
+        ("notified", "Told ana@example.org (email), in one message for many") in timeline(i)
+        for i in incidents()
+    )
+
+
+def test_what_follows_within_the_minute_waits_and_is_one_message_again(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 8)
+    send()
+    fail_all(team, 8, "n")
+    send()
+    assert len(mail.outbox) == 1
+    waiting = deliveries(event="incident.opened", state="pending")
+    assert len(waiting) == 8
+    pass_a_minute()
+    send()
+    assert [letter.subject for letter in mail.outbox] == [f"[Tocsin] {team.name}: 8 down"] * 2
+
+
+def test_a_single_page_after_a_digest_is_not_held_back_but_few_are_let_through(team, ana):
+    policy_of(team, (0, [ana]))
+    for n in range(MOST_A_MINUTE + 2):
+        fail_all(team, 1, f"x{n}")
+        send()
+    assert len(mail.outbox) == MOST_A_MINUTE
+    pass_a_minute()
+    send()
+    assert len(mail.outbox) == MOST_A_MINUTE + 2
+
+
+def test_a_few_at_once_are_told_one_by_one(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, MOST_AT_ONCE)
+    send()
+    assert len(mail.outbox) == MOST_AT_ONCE
+    assert ContactPace.objects.get().count == MOST_AT_ONCE
+
+
+def test_the_recoveries_of_a_mass_outage_are_one_message_too(team, ana):
+    policy_of(team, (0, [ana]))
+    monitors = fail_all(team, 9)
+    send()
+    for monitor in monitors:
+        push(monitor, "pass")
+    run_round()
+    pass_a_minute()
+    send()
+    assert [letter.subject for letter in mail.outbox] == [
+        f"[Tocsin] {team.name}: 9 down",
+        f"[Tocsin] {team.name}: 9 over",
+    ]
+
+
+def test_what_recovers_while_it_waits_for_the_minute_is_not_told(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 8)
+    send()
+    blips = fail_all(team, 8, "blip")
+    send()
+    for monitor in blips:
+        push(monitor, "pass")
+    run_round()
+    pass_a_minute()
+    send()
+    assert len(mail.outbox) == 1
+
+
+def test_what_is_acknowledged_while_it_waits_is_left_out(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 8)
+    send()
+    fail_all(team, 5, "n")
+    send()
+    for incident in incidents()[-1:]:
+        acknowledge_incident(incident=incident, actor="ana@example.org")
+    pass_a_minute()
+    send()
+    assert mail.outbox[-1].subject == f"[Tocsin] {team.name}: 4 down"
+
+
+def test_a_machine_gets_each(team):
+    with Provider() as provider:
+        route_to(team, channel_to(team, provider))
+        fail_all(team, 12)
+        send()
+        assert events(provider) == ["incident.opened"] * 12
+
+
+def test_a_person_who_is_reached_by_a_webhook_gets_one(team, ana):
+    with Provider() as provider:
+        webhook_method(ana, provider.url)
+        policy_of(team, (0, [ana]))
+        fail_all(team, 12)
+        send()
+        (got,) = provider.got
+    assert got.json["type"] == "incident.digest"
+    assert got.json["data"]["counts"] == {"opened": 12, "total": 12}
+    assert len(got.json["data"]["incidents"]) == 12
+
+
+def test_a_digest_that_fails_for_good_brings_the_owners_in(team, ana):
+    with Provider(lambda n: 404) as gone:
+        webhook_method(ana, gone.url)
+        policy_of(team, (0, [ana]))
+        fail_all(team, 5)
+        send()
+    assert set(states(event="incident.opened", contact_method__isnull=False)) == {"failed"}
+    assert [letter.subject for letter in mail.outbox] == [f"[Tocsin] {team.name}: 5 down"]
+
+
+def test_a_digest_that_is_tried_again_keeps_its_key_and_its_words(team, ana):
+    with Provider(lambda n: 503 if n == 1 else 200) as provider:
+        webhook_method(ana, provider.url)
+        policy_of(team, (0, [ana]))
+        fail_all(team, 6)
+        send()
+        fail_all(team, 1, "later")
+        make_due()
+        deliver_here()
+        first, second = [got for got in provider.got if "digest" in got.json["type"]]
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.body == second.body
+
+
+def test_one_teams_flood_does_not_slow_anothers_page(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 30)
+    other = TeamFactory()
+    monitor = MonitorFactory(team=other)
+    go(monitor, "fail")
+    send()
+    assert {letter.subject.split(":")[0] for letter in mail.outbox} == {
+        f"[Tocsin] {team.name}",
+        "[Tocsin] Down",
+    }
+    assert Delivery.objects.filter(team=other, state="delivered").count() == 1
