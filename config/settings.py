@@ -61,6 +61,11 @@ OUTBOUND_ALLOW = tuple(
     if cidr.strip()
 )
 
+# What Twilio's kinds use where a channel or contact method names no account of its own.
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", "")
+TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", "")
+TWILIO_FROM = env.str("TWILIO_FROM", "")
+
 # --- applications ---------------------------------------------------------------------------
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -79,7 +79,7 @@ class KeyForm(forms.Form):
 
 ROLE_CHOICES = [
     (Role.VIEWER.value, "Viewer: look at everything"),
-    (Role.MEMBER.value, "Member: also change monitors, rotations and incidents"),
+    (Role.MEMBER.value, "Member: also change monitors"),
     (Role.ADMIN.value, "Admin: also people and keys"),
     (Role.OWNER.value, "Owner: also other owners"),
 ]

@@ -16,12 +16,11 @@ from accounts.api.fields import (
     ReferenceField,
     StrictChoice,
     StrictSerializer,
-    StrictText,
     no_such,
 )
-from accounts.api.pagination import parse_instant
 from accounts.api.views import TenantViewSet
 from accounts.models import Scope
+from incidents.api.rotation_fields import InstantField
 from incidents.policies.reaching import Reached, due_at
 from incidents.policies.rehearsal import PolicyRehearsed, Rehearsal, rehearse, subject_of
 from incidents.routing import Subject
@@ -53,20 +52,6 @@ class SeverityChoice(StrictChoice):
     """How much it matters."""
 
 
-@extend_schema_field({"type": "string", "format": "date-time"})
-class InstantField(StrictText):
-    """A time in ISO 8601 with its offset."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return the time in UTC. Raises ValidationError."""
-        text = super().to_internal_value(data)
-        try:
-            return parse_instant(text)
-        except ValueError:
-            wanted = "Must be a time with an offset, like 2027-03-01T09:00:00Z."
-            raise ValidationError(wanted, code="invalid") from None
-
-
 class DryRunSerializer(StrictSerializer):
     """An incident that might be."""
 
@@ -78,9 +63,7 @@ class DryRunSerializer(StrictSerializer):
         allow_null=True,
         help_text="The monitor's own unless given.",
     )
-    at = InstantField(
-        max_length=40, required=False, allow_null=True, help_text="When it opens; now unless given."
-    )
+    at = InstantField(required=False, allow_null=True, help_text="When it opens; now if not given.")
 
 
 class NamedSerializer(serializers.Serializer[Any]):

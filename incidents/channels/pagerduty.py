@@ -47,7 +47,7 @@ class PagerDutyKind(HttpKind):
         Field(
             "region",
             "Region",
-            help="Where the account lives: its address contains “eu” or it does not.",
+            help="eu if the account's address ends in .eu.pagerduty.com, otherwise us.",
             input_type="select",
             required=False,
             choices=("us", "eu"),

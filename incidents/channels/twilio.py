@@ -95,7 +95,8 @@ class TwilioKind(HttpKind):
         }
         for name, is_missing in missing.items():
             if is_missing and name not in reader.errors:
-                reader.fail(name, "Give this, too.")
+                because = "Give this, too." if own else "Give this: the installation has none."
+                reader.fail(name, because)
         return reader.finish()
 
     def send(self, message: Message, config: Mapping[str, Any], *, now: datetime) -> Outcome:

@@ -63,8 +63,14 @@ def fields_of(kind: ChannelKind) -> tuple[Field, ...]:
     return kind.fields or _FIELDS.get(kind.name, ())
 
 
+def has_secret_address(kind: str) -> bool:
+    """Return whether the address of such a channel is its secret."""
+    known = KINDS.get(kind)
+    return known is not None and "url" in known.secret_fields
+
+
 def say_target(kind: str, config: Mapping[str, Any]) -> str:
-    """Return where a channel's messages go, without its secrets; empty if that is a secret."""
+    """Return where a channel's messages go, without its secrets; empty if nothing is left."""
     known = KINDS.get(kind)
     if known is None:
         return ""
@@ -127,7 +133,7 @@ class ChannelForm(forms.Form):
         is_secret = field.name in self.kind.secret_fields
         is_kept = is_secret and bool(self.stored.get(field.name))
         options: dict[str, Any] = {
-            "label": field.label,
+            "label": field.label if field.required else f"{field.label} (optional)",
             "help_text": field.help,
             "required": field.required and not is_kept,
         }

@@ -17,7 +17,13 @@ from accounts.models import Scope
 from accounts.teams import owner_addresses
 from incidents.channels.base import InvalidConfig
 from incidents.channels.registry import KINDS
-from incidents.console.channel_forms import ChannelForm, label_of, list_kinds, say_target
+from incidents.console.channel_forms import (
+    ChannelForm,
+    has_secret_address,
+    label_of,
+    list_kinds,
+    say_target,
+)
 from incidents.console.deliveries import count_carried
 from incidents.console.forms import RouteForm
 from incidents.destinations import (
@@ -77,6 +83,7 @@ def _list_rows() -> list[dict[str, Any]]:
             "channel": channel,
             "kind": label_of(channel.kind),
             "target": say_target(channel.kind, channel.config),
+            "has_secret_address": has_secret_address(channel.kind),
             "last": last.get(channel.last_id),
         }
         for channel in channels

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.access import Access
 from accounts.console.pages import is_htmx, render_page, team_page
 from incidents.console.rehearsing import SaidRehearsal, say_rehearsal
+from incidents.maintenance.covering import current_windows
 from incidents.models import Incident, IncidentState
 from incidents.policies.rehearsal import rehearse, subject_of
 from monitors.console.latency import (
@@ -97,6 +98,7 @@ def _live_context(request: HttpRequest, access: Access, monitor: Monitor) -> dic
         "results": results[:RESULT_ROWS],
         "more_results": len(results) > RESULT_ROWS,
         "history": link_incidents(changes[:HISTORY_ROWS], incidents),
+        "maintenance": current_windows([monitor.pk], now).get(monitor.pk),
         "incident": next((i for i in incidents if i.state != IncidentState.RESOLVED), None),
         "grace_seconds": effective_grace_seconds(monitor.window),
         "now": now,

@@ -105,10 +105,11 @@ WHERE bundle_id = %(id)s AND state = 'bundled'
 """
 
 # name: record
-# Write what became of an attempt, if the lease is still ours.
+# Write what became of an attempt, if the lease is still ours. The latest fifty are kept.
 RECORD = """
 UPDATE incidents_delivery SET state = %(state)s, lease_token = NULL,
-  attempts = attempts || jsonb_build_object(
+  attempts = CASE WHEN jsonb_array_length(attempts) > 49 THEN attempts - 0 ELSE attempts END
+    || jsonb_build_object(
     'at', now(), 'outcome', %(outcome)s::text, 'detail', %(detail)s::text),
   next_attempt_at = now() + make_interval(secs => %(delay)s),
   finished_at = CASE WHEN %(state)s <> 'pending' THEN now() END

@@ -41,7 +41,7 @@ def _attempt(leased: Leased) -> Outcome:
         config = {"to": [leased.contact.removeprefix("email:")]}
     if kind is None or config is None:
         return Outcome("failed", "The channel no longer exists.")
-    if leased.attempt_count > MOST_ATTEMPTS:
+    if leased.attempt_count > MOST_ATTEMPTS and leased.event != FIRING:
         return Outcome("failed", "Every sender died with it; given up.")
     payload = leased.payload
     if leased.event == "incident.opened" and leased.incident_id is not None:

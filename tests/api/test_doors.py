@@ -32,6 +32,9 @@ def ours(api: Api, team: Team) -> dict[str, str]:
         "invitations": api.make("invitations", email="newer@example.org")["id"],
         "channels": channel["id"],
         "alert-rules": api.make("alert-rules", name="a")["id"],
+        "escalation-policies": api.make(
+            "escalation-policies", name="p", steps=[{"targets": [{"channel": channel["id"]}]}]
+        )["id"],
         "contact-methods": api.get("contact-methods")["results"][0]["id"],
         "maintenances": api.make(
             "maintenances",
@@ -68,6 +71,9 @@ CALLS = [
     ("alert-rules", "GET", ""),
     ("alert-rules", "PATCH", ""),
     ("alert-rules", "DELETE", ""),
+    ("escalation-policies", "GET", ""),
+    ("escalation-policies", "PATCH", ""),
+    ("escalation-policies", "DELETE", ""),
     ("maintenances", "GET", ""),
     ("maintenances", "PATCH", ""),
     ("maintenances", "DELETE", ""),

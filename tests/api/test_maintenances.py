@@ -144,7 +144,6 @@ def test_filters(api: Api, rival: Api, now: datetime) -> None:
     [
         ({"name": ""}, "name", "blank"),
         ({"name": 5}, "name", "invalid"),
-        ({"name": "x\0"}, "name", None),
         ({"name": "x" * 121}, "name", "max_length"),
         ({"starts_at": None}, "starts_at", "null"),
         ({"starts_at": "2027-03-01T09:00:00"}, "starts_at", "invalid"),
@@ -164,9 +163,9 @@ def test_filters(api: Api, rival: Api, now: datetime) -> None:
         ({"rrule": "FREQ=DAILY;COUNT=" + "9" * 450}, "rrule", "invalid"),
         ({"rrule": "x" * 501}, "rrule", "max_length"),
         ({"rrule": ["FREQ=DAILY"]}, "rrule", "invalid"),
-        ({"monitors": [NOBODY]}, "monitors[0]", "not_found"),
-        ({"monitors": ["nonsense"]}, "monitors[0]", "not_found"),
-        ({"monitors": [5]}, "monitors[0]", "invalid"),
+        ({"monitors": [NOBODY]}, "monitors.0", "not_found"),
+        ({"monitors": ["nonsense"]}, "monitors.0", "not_found"),
+        ({"monitors": [5]}, "monitors.0", "invalid"),
         ({"monitors": "x"}, "monitors", "not_a_list"),
         ({"monitors": None}, "monitors", "null"),
         ({"labels": {}}, "monitors", "required"),
@@ -180,13 +179,13 @@ def test_filters(api: Api, rival: Api, now: datetime) -> None:
     ],
 )
 def test_a_refused_body_names_its_field(
-    api: Api, now: datetime, change: dict[str, Any], field: str, code: str | None
+    api: Api, now: datetime, change: dict[str, Any], field: str, code: str
 ) -> None:
     refused = api("POST", "maintenances", body(now, **change), expect=400)
     assert refused["Content-Type"] == "application/problem+json"
     [error] = refused.json()["errors"]
     assert error["field"] == field
-    assert code in (None, error["code"])
+    assert error["code"] == code
     made = api.make("maintenances", **body(now))
     api("PATCH", f"maintenances/{made['id']}", change, expect=400)
     assert api.get(f"maintenances/{made['id']}") == made
@@ -201,7 +200,7 @@ def test_another_teams_monitor_is_as_missing_as_any(api: Api, rival: Api, now: d
     ]
     assert answers[0] == answers[1] == answers[2]
     assert answers[0]["errors"] == [
-        {"field": "monitors[1]", "code": "not_found", "detail": "There is no such monitor."}
+        {"field": "monitors.1", "code": "not_found", "detail": "There is no such monitor."}
     ]
 
 
@@ -235,3 +234,20 @@ def test_deleting_a_monitor_takes_it_out_of_its_windows(api: Api, now: datetime)
     assert api.get(f"maintenances/{made['id']}")["monitors"] == []
     with scopes_disabled():
         assert MaintenanceSpan.objects.count() == 1
+
+
+def test_bytes_that_no_column_holds_are_a_400(api: Api, now: datetime) -> None:
+    for change in (
+        {"name": "x\0"},
+        {"labels": {"a": "\0"}},
+        {"labels": {"\ud800": "x"}},
+        {"rrule": "FREQ=DAILY\0"},
+        {"rrule": "\ud800"},
+        {"timezone": "UTC\0"},
+        {"timezone": "\ud800"},
+        {"starts_at": "\ud800"},
+        {"monitors": ["\ud800"]},
+    ):
+        api("POST", "maintenances", body(now, **change), expect=400)
+    api("POST", "maintenances", b"[" * 100_000, expect=400)
+    assert names(api) == []

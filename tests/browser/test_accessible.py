@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils.timezone import now
+from django_scopes import scopes_disabled
 from playwright.sync_api import Page
 
+from accounts.models import Membership
 from incidents.destinations import create_channel
 from incidents.lifecycle.actions import acknowledge_incident
 from incidents.notifications import test_channel
+from incidents.oncall.overrides import create_override
+from incidents.oncall.rotations import LayerValues, create_rotation
 from monitors.services import pause_monitor
 from tests.console.personas import make_incident, make_monitor, push
 
@@ -41,6 +48,25 @@ def check(page: Page, address: str) -> None:
             assert findings(page) == [], f"{address} {scheme} {size}"
 
 
+def make_rotations(team):
+    """Return one of two rotations; it has hours that leave gaps, and an override."""
+    with scopes_disabled():
+        members = list(Membership.objects.filter(team=team).order_by("created_at"))
+    weekly = LayerValues("week", 1, datetime(2026, 3, 2, 9), members[:2])
+    create_rotation(team=team, name="a-second-line-with-a-long-name", timezone="UTC", layers=[weekly])
+    hours = [{"weekdays": [0, 1, 2, 3, 4], "from": "09:00", "to": "17:00"}]
+    daily = LayerValues("day", 1, datetime(2026, 3, 2, 9), members, hours)
+    rotation = create_rotation(team=team, name="first", timezone="Europe/Berlin", layers=[daily])
+    create_override(
+        rotation=rotation,
+        start=now(),
+        end=now() + timedelta(days=2),
+        membership=members[2],
+        actor="owner@acme.example",
+    )
+    return rotation
+
+
 def test_pages_of_a_team(owner, people):
     name = "warehouse-gateway-with-a-rather-long-name-that-has-to-wrap-somewhere"
     labels = {"env": "production", "a-rather-long-key": "with-a-value-of-some-length-too"}
@@ -57,6 +83,7 @@ def test_pages_of_a_team(owner, people):
             channel=create_channel(team=people.team, name=kind, kind=kind, config=to),
             actor="owner@acme.example",
         )
+    rotation = make_rotations(people.team)
     pending = make_monitor(people.team, name="pending-one")
     for address in (
         "/t/acme/",
@@ -69,6 +96,10 @@ def test_pages_of_a_team(owner, people):
         f"/t/acme/incidents/{incident.pk}/",
         "/t/acme/channels/",
         "/t/acme/channels/new",
+        "/t/acme/on-call/",
+        f"/t/acme/on-call/rotations/{rotation.pk}/",
+        f"/t/acme/on-call/rotations/{rotation.pk}/edit",
+        f"/t/acme/on-call/rotations/{rotation.pk}/delete",
         "/t/acme/settings/members",
         "/t/acme/settings/keys",
     ):
@@ -76,7 +107,14 @@ def test_pages_of_a_team(owner, people):
 
 
 def test_empty_pages_and_refused_forms(owner):
-    for address in ("/t/acme/", "/t/acme/monitors/", "/t/acme/incidents/", "/t/new"):
+    for address in (
+        "/t/acme/",
+        "/t/acme/monitors/",
+        "/t/acme/incidents/",
+        "/t/acme/on-call/",
+        "/t/acme/on-call/rotations/new",
+        "/t/new",
+    ):
         check(owner, address)
     owner.goto("/t/acme/monitors/new")
     owner.locator("#id_name").fill("a/b")

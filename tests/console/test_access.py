@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -14,14 +15,23 @@ from accounts.invitations import create_invitation
 from accounts.keys import create_api_key
 from accounts.models import ApiKey, Membership, Scope
 from config import urls_console
+from incidents.contacts import ensure_account_methods
 from incidents.destinations import create_channel
-from incidents.models import Incident
+from incidents.maintenance.maintenances import create_maintenance
+from incidents.models import ContactMethod, Incident
 from incidents.notifications import test_channel
+from incidents.oncall.overrides import create_override
+from incidents.oncall.rotations import create_rotation
+from incidents.policies.policies import create_policy
+from incidents.rules import create_rule
 from tests.console.personas import make_incident, make_monitor
 
+HOUR = timedelta(hours=1)
 # No team's: visitors, making a team, and what comes before being in one.
 OPEN = {"start", "team-new", "invitations", "invitation", "invitation-accept", None}
 ACTIONS = {
+    "rule-move",
+    "maintenance-end",
     "key-revoke",
     "member-invite",
     "member-invite-again",
@@ -38,8 +48,21 @@ ACTIONS = {
     "channel-route",
     "channel-test",
     "channel-enable",
+    "rotation-override",
+    "rotation-swap",
+    "rotation-calendar",
+    "override-delete",
 }
 CHANGES = ACTIONS | {
+    "policy-new",
+    "policy-edit",
+    "policy-delete",
+    "rule-new",
+    "rule-edit",
+    "rule-delete",
+    "maintenance-new",
+    "maintenance-edit",
+    "maintenance-delete",
     "monitor-new",
     "monitor-edit",
     "monitor-delete",
@@ -48,7 +71,12 @@ CHANGES = ACTIONS | {
     "channel-new",
     "channel-edit",
     "channel-delete",
+    "rotation-new",
+    "rotation-edit",
+    "rotation-delete",
 }
+# What viewers do too: it is about themselves alone.
+OWN_ACTIONS = {"contact-verify", "contact-code", "contact-test", "contact-move", "contact-enable"}
 ROUTES = sorted({p.name for p in urls_console.urlpatterns if isinstance(p, URLPattern)} - OPEN)
 
 
@@ -79,18 +107,42 @@ def things(people):
         team=people.team, name="mail", kind="email", config={"to": "a@acme.example"}
     )
 
+    ensure_account_methods([member.pk])
+    with scopes_disabled():
+        contact = ContactMethod.objects.get(membership=member)
     delivery = test_channel(channel=channel, actor="ana@acme.example")
+
+    policy = create_policy(team=people.team, name="p", steps=[])
+    rule = create_rule(team=people.team, name="r", match={})
+
+    window = create_maintenance(
+        team=people.team,
+        name="night",
+        monitors=[monitor],
+        starts_at=now(),
+        ends_at=now() + timedelta(hours=1),
+    )
+    rotation = create_rotation(team=people.team, name="storage", timezone="UTC", layers=[])
+    override = create_override(
+        rotation=rotation, start=now(), end=now() + HOUR, membership=member, actor="a@acme.example"
+    )
 
     def pk(route):
         kind = route.partition("-")[0]
         return {
             "monitor": monitor.pk,
+            "maintenance": window.pk,
             "incident": incident.pk,
             "key": key.pk,
             "member": member.pk,
             "invitation": invitation.pk,
             "channel": channel.pk,
+            "contact": contact.pk,
+            "rotation": rotation.pk,
+            "override": override.pk,
             "delivery": delivery.pk,
+            "policy": policy.pk,
+            "rule": rule.pk,
         }.get(kind, uuid4())
 
     return pk
@@ -136,7 +188,7 @@ def test_viewers_look_and_change_nothing(people, things, browse):
     for name, address in addresses(people, things):
         if name in CHANGES:
             assert client.post(address).status_code == 403, name
-        if name not in ACTIONS:
+        if name not in ACTIONS | OWN_ACTIONS:
             wanted = 403 if name in CHANGES else 200
             assert client.get(address, follow=True).status_code == wanted, name
 
@@ -157,7 +209,7 @@ def test_members_cannot_touch_keys(people, things, browse):
     assert client.post(f"/t/acme/settings/keys/{things('key')}/revoke").status_code == 403
 
 
-@pytest.mark.parametrize("name", sorted(ACTIONS))
+@pytest.mark.parametrize("name", sorted(ACTIONS | OWN_ACTIONS))
 def test_a_get_changes_nothing(people, things, browse, name):
     address = dict(addresses(people, things))[name]
     assert browse(people.owner).get(address).status_code == 405

@@ -54,7 +54,7 @@ def test_an_invited_person_is_in_the_list_as_pending(owner, mailoutbox):
     page = main_of(answer)
     assert "An invitation is on its way to new@acme.example" in page
     assert "3 joined, 4 in all" in page
-    assert "Invited</span>" in page
+    assert "<span>Invited <time" in page
     assert [mail.to for mail in mailoutbox] == [[NEW]]
     with scopes_disabled():
         assert Invitation.objects.get().role == "viewer"
