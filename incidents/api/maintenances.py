@@ -184,7 +184,7 @@ def _filtered(rows: QuerySet[Maintenance], request: Request) -> QuerySet[Mainten
         if active not in ("true", "false"):
             detail = ErrorDetail("Must be true or false.", code="invalid")
             raise ValidationError({"active": [detail]})
-        rows = rows.filter(active=active == "true")
+        rows = rows.filter(Q(active=active == "true"))
     if monitor_id := query.get("monitor"):
         try:
             monitor = Monitor.objects.filter(pk=UUID(monitor_id)).first()

@@ -172,8 +172,11 @@ def calendar(request: HttpRequest, rotation_id: str) -> HttpResponse:
             rotation = None
     if not key_opens(rotation, request.GET.get("key", "")) or rotation is None:
         return problem_response(404, "Not found.")
-    with scope(team=rotation.team):
-        body = calendar_feed(rotation, at=database_now())
+    try:
+        with scope(team=rotation.team):
+            body = calendar_feed(rotation, at=database_now())
+    except Rotation.DoesNotExist:  # deleted just now
+        return problem_response(404, "Not found.")
     headers = {
         "Cache-Control": "private, no-cache",
         "Content-Disposition": 'inline; filename="on-call.ics"',

@@ -97,11 +97,11 @@ def _write_event(message: Message, action: str) -> dict[str, Any]:
     facts = read_facts(message)
     if message.event == "channel.test":
         text = "Test from Tocsin: nothing is down. Resolve it here, there is nothing else to do."
-        payload = {"summary": text, "source": "tocsin", "severity": "info"}
-        return {"dedup_key": message.key, "payload": payload, **_client(facts)}
+        mild = {"summary": text, "source": "tocsin", "severity": "info"}
+        return {"dedup_key": message.key, "payload": mild, **_client(facts)}
     if action != "trigger":
         return {"dedup_key": facts.id}
-    payload = {
+    payload: dict[str, Any] = {
         "summary": clip_text(facts.line, _MAX_SUMMARY),
         "source": facts.name,
         "severity": facts.severity,

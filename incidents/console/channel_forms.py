@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.forms.widgets import Input
 
 from incidents.channels.base import ChannelKind, Field, InvalidConfig
 from incidents.channels.posting import HttpKind
@@ -38,7 +39,7 @@ _FIELDS = {
     ),
     "webhook": (Field("url", "URL", input_type="url", placeholder="https://example.org/hook"),),
 }
-_WIDGETS: dict[str, type[forms.TextInput]] = {
+_WIDGETS: dict[str, type[Input]] = {
     "url": forms.URLInput,
     "email": forms.EmailInput,
     "tel": forms.TextInput,
@@ -152,7 +153,7 @@ class ChannelForm(forms.Form):
             self.fields[_CLEAR + field.name] = forms.BooleanField(label=label, required=False)
 
 
-def _make_widget(field: Field, *, is_secret: bool, is_kept: bool) -> forms.TextInput:
+def _make_widget(field: Field, *, is_secret: bool, is_kept: bool) -> Input:
     attrs = {"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
     placeholder = "Stored. Leave it empty to keep it." if is_kept else field.placeholder
     if placeholder:

@@ -33,6 +33,8 @@ from incidents.console.rule_words import say_hours
 from incidents.contacts import ensure_account_methods, usable_methods
 from incidents.models import (
     ContactMethod,
+    Delivery,
+    DeliveryState,
     EscalationTarget,
     RotationMember,
     RotationOverride,
@@ -97,10 +99,20 @@ def describe_methods(membership: Membership, *, now: datetime) -> list[dict[str,
                 "when": f"After {say_duration(waited, units=3)}" if waited else "At once",
                 "is_usable": is_usable,
                 "awaits_code": sent_at is not None and now - sent_at <= services.CODE_VALID,
+                "trouble": _find_trouble(method) if sent_at else "",
                 "quiet": [say_hours(entry) for entry in method.quiet_hours],
             }
         )
     return rows
+
+
+def _find_trouble(method: ContactMethod) -> str:
+    """Return why the code that was sent last has not arrived, empty where it has or still may."""
+    codes = Delivery.objects.filter(contact_method=method, event=services.CODE_EVENT)
+    newest = codes.order_by("-id").first()
+    if newest is None or newest.state == DeliveryState.DELIVERED or not newest.attempts:
+        return ""
+    return str(newest.attempts[-1].get("detail", ""))
 
 
 def _everybody() -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -65,7 +65,7 @@ def list_deliveries(request: HttpRequest, access: Access) -> HttpResponse:
     page = Paginator(shown, PAGE_ROWS).get_page(request.GET.get("page"))
     context: dict[str, Any] = {
         "page": page,
-        "deliveries": count_carried(page.object_list),
+        "deliveries": count_carried(page),
         "filters": filters,
         "counts": {name: states.get(name, 0) for name in DeliveryState.values},
         "matching": sum(states.values()),
@@ -101,7 +101,7 @@ def show_delivery(request: HttpRequest, access: Access, pk: UUID) -> HttpRespons
     return render_page(request, access, template, context)
 
 
-def count_carried(deliveries: Sequence[Delivery]) -> list[Delivery]:
+def count_carried(deliveries: Iterable[Delivery]) -> list[Delivery]:
     """Return the deliveries, each with `carried`: how many others it stands for."""
     rows = list(deliveries)
     digests = [row.pk for row in rows if row.event == "incident.digest"]

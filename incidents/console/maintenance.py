@@ -129,10 +129,14 @@ def create(request: HttpRequest, access: Access) -> HttpResponse:
     """Ask for a new window."""
     now = database_now()
     hour = now.replace(minute=0, second=0, microsecond=0, tzinfo=None) + timedelta(hours=1)
-    initial = {"starts_at": hour, "ends_at": hour + timedelta(hours=1), "timezone": "UTC"}
+    initial: dict[str, Any] = {
+        "starts_at": hour,
+        "ends_at": hour + timedelta(hours=1),
+        "timezone": "UTC",
+    }
     chosen = request.GET.getlist("monitor")
     if chosen:
-        initial["monitors"] = [pk for pk in chosen if _is_id(pk)]  # type: ignore[assignment]
+        initial["monitors"] = [pk for pk in chosen if _is_id(pk)]
     form = MaintenanceForm(request.POST or None, initial=initial)
     return _edit(request, access, form, None)
 

@@ -125,6 +125,12 @@ class MaintenanceForm(forms.Form):
         data = super().clean() or self.cleaned_data
         if not self.errors and not data["monitors"] and not data["labels"]:
             raise ValidationError("Choose at least one monitor or one label.")
+        if not self.errors and data["repeats"] == "weekly" and data["weekdays"]:
+            begins: datetime = data["starts_at"]
+            if WEEKDAYS[begins.weekday()] not in data["weekdays"]:
+                day = DAY_NAMES[begins.weekday()]
+                text = f"The start is a {day}. Choose it as well, or start on one of these days."
+                self.add_error("weekdays", text)
         if not self.errors:
             window = self._window()
             try:
@@ -155,7 +161,7 @@ class MaintenanceForm(forms.Form):
 
     def _instant(self, name: str, zone: ZoneInfo) -> datetime:
         wall: datetime = self.cleaned_data[name]
-        stored = getattr(self.maintenance, name, None)
+        stored: datetime | None = getattr(self.maintenance, name, None)
         # What was not changed keeps its seconds, and which of two equal hours of the wall it is.
         if stored and stored.astimezone(zone).strftime(WALL) == wall.strftime(WALL):
             return stored
@@ -205,7 +211,8 @@ def _preset(rrule: str, start: datetime) -> tuple[str, list[str]]:
     if rrule == f"FREQ=MONTHLY;BYDAY={nth_weekday(start)}":
         return "monthly-day", []
     days = rrule.removeprefix("FREQ=WEEKLY;BYDAY=").split(",")
-    if rrule.startswith("FREQ=WEEKLY;BYDAY=") and set(days) <= set(WEEKDAYS):
+    is_weekly = rrule.startswith("FREQ=WEEKLY;BYDAY=") and set(days) <= set(WEEKDAYS)
+    if is_weekly and WEEKDAYS[start.weekday()] in days:
         return "weekly", days
     return "rule", []
 

@@ -121,16 +121,18 @@ def _say_target(reached: Reached, fired_at: datetime | None, severity: str) -> S
         name=target["name"],
         kind=kind,
         person=reached.person if kind == "rotation" else None,
-        ways=[_say_way(way, fired_at, severity) for way in reached.contacts] if fired_at else [],
+        ways=[_say_way(way, reached.person, fired_at, severity) for way in reached.contacts]
+        if fired_at
+        else [],
         remark=reached.remark,
     )
 
 
-def _say_way(way: Way, fired_at: datetime, severity: str) -> str:
-    """Return "e-mail to ana@example.org", "Pushover (phone) after 2 min"."""
+def _say_way(way: Way, person: str | None, fired_at: datetime, severity: str) -> str:
+    """Return "e-mail", "e-mail to another@example.org", "Pushover (phone) after 2 min"."""
     known = KINDS.get(way.kind)
     kind = _WORDS.get(way.kind) or (known.label if known else "") or way.kind
-    if way.channel_id is not None:
+    if way.channel_id is not None or way.label == (person or "").lower():
         said = kind
     elif way.kind == "email" and "@" in way.label:
         said = f"{kind} to {way.label}"

@@ -97,7 +97,9 @@ class Draft:
     def is_sound(self) -> bool:
         """Whether nothing was found wrong."""
         return not self.errors and not any(
-            layer.errors or any(part.error for part in (*layer.slots, *layer.hours))
+            layer.errors
+            or any(slot.error for slot in layer.slots)
+            or any(hours.error for hours in layer.hours)
             for layer in self.layers
         )
 

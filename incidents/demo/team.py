@@ -10,6 +10,7 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Team, User
 from accounts.teams import create_team, verify_address
+from incidents.demo.on_call import make_on_call
 from incidents.demo.outages import History, tell_incidents
 from incidents.demo.past import Past, tell_past
 from incidents.demo.story import CHANNELS, DAYS, MONITORS, RULES
@@ -72,6 +73,8 @@ def create_demo(*, email: str, password: str, keep_days: int) -> Team:
                 tell_incidents(history, monitor=monitor, past=past, now=now)
                 _write_past(monitor, past, start=start, now=now)
             _write_history(history)
+            # Last: the past went by the rules of that time.
+            make_on_call(team=team, owner=owner, channels=channels, now=now)
     return team
 
 

@@ -262,10 +262,9 @@ def _read_until(text: str | None) -> date | datetime | None:
         return None
     said = _UNTIL.fullmatch(text)
     try:
-        day = date(*map(int, (text[:4], text[4:6], text[6:8]))) if said else None
-        clock = (
-            time(*map(int, (text[9:11], text[11:13], text[13:15]))) if said and said[1] else None
-        )
+        day = date.fromisoformat(f"{text[:4]}-{text[4:6]}-{text[6:8]}") if said else None
+        at = f"{text[9:11]}:{text[11:13]}:{text[13:15]}" if said and said[1] else None
+        clock = time.fromisoformat(at) if at else None
     except ValueError:
         day = None
     if day is None:

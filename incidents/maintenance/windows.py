@@ -83,7 +83,7 @@ def spans(window: Window, since: datetime, until: datetime, *, most: int = 1000)
 
     Raises BadRule for a rule that `read_rrule` refuses.
     """
-    found = []
+    found: list[Span] = []
     for start in _starts(window, since - window.lasts, until):
         if start >= until or len(found) == most:
             break

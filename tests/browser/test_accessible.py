@@ -53,7 +53,9 @@ def make_rotations(team):
     with scopes_disabled():
         members = list(Membership.objects.filter(team=team).order_by("created_at"))
     weekly = LayerValues("week", 1, datetime(2026, 3, 2, 9), members[:2])
-    create_rotation(team=team, name="a-second-line-with-a-long-name", timezone="UTC", layers=[weekly])
+    create_rotation(
+        team=team, name="a-second-line-with-a-long-name", timezone="UTC", layers=[weekly]
+    )
     hours = [{"weekdays": [0, 1, 2, 3, 4], "from": "09:00", "to": "17:00"}]
     daily = LayerValues("day", 1, datetime(2026, 3, 2, 9), members, hours)
     rotation = create_rotation(team=team, name="first", timezone="Europe/Berlin", layers=[daily])
@@ -79,7 +81,7 @@ def test_pages_of_a_team(owner, people):
     make_incident(make_monitor(people.team, name="silent-one"))
     pause_monitor(monitor=make_monitor(people.team, name="paused-one"))
     for kind, to in (("webhook", {"url": f"https://hooks.example/{'x' * 60}"}), ("email", TO)):
-        test_channel(
+        delivery = test_channel(
             channel=create_channel(team=people.team, name=kind, kind=kind, config=to),
             actor="owner@acme.example",
         )
@@ -96,6 +98,11 @@ def test_pages_of_a_team(owner, people):
         f"/t/acme/incidents/{incident.pk}/",
         "/t/acme/channels/",
         "/t/acme/channels/new",
+        "/t/acme/channels/new?kind=alertmanager",
+        f"/t/acme/channels/{delivery.channel_id}/edit",
+        f"/t/acme/channels/{delivery.channel_id}/delete",
+        "/t/acme/channels/deliveries/",
+        f"/t/acme/channels/deliveries/{delivery.pk}/",
         "/t/acme/on-call/",
         f"/t/acme/on-call/rotations/{rotation.pk}/",
         f"/t/acme/on-call/rotations/{rotation.pk}/edit",

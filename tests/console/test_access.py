@@ -28,7 +28,15 @@ from tests.console.personas import make_incident, make_monitor
 
 HOUR = timedelta(hours=1)
 # No team's: visitors, making a team, and what comes before being in one.
-OPEN = {"start", "team-new", "invitations", "invitation", "invitation-accept", None}
+OPEN = {
+    "start",
+    "team-new",
+    "invitations",
+    "invitation",
+    "invitation-accept",
+    "acknowledge-link",
+    None,
+}
 ACTIONS = {
     "rule-move",
     "maintenance-end",

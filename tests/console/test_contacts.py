@@ -95,6 +95,20 @@ def test_add_prove_and_try_a_way(browse, people):
         assert Delivery.objects.filter(contact_method=method, event="contact.test").count() == 1
 
 
+def test_a_code_that_does_not_go_out_says_why(owner):
+    add_mail(owner)
+    assert "has not gone out" not in page_of(owner)
+    with scopes_disabled():
+        attempt = {"at": "2026-11-22T00:00:00Z", "outcome": "failed", "detail": "no such <user>"}
+        Delivery.objects.update(state="failed", attempts=[attempt])
+    page = page_of(owner)
+    assert "has not gone out" in page
+    assert "no such &lt;user&gt;" in page
+    with scopes_disabled():
+        Delivery.objects.update(state="delivered")
+    assert "has not gone out" not in page_of(owner)
+
+
 def test_a_code_can_be_asked_for_anew(owner, people):
     add_mail(owner)
     method = method_to("phone@acme.example")

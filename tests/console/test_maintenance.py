@@ -1,4 +1,4 @@
-"""Maintenance windows in the console: planning, changing, ending, and what a monitor's page says."""
+"""Maintenance windows in the console: planning, changing, ending, and a monitor's page."""
 
 from __future__ import annotations
 
@@ -140,6 +140,7 @@ def test_a_start_in_the_second_of_two_equal_hours_is_kept(owner, people):
         ({"monitors": "nonsense"}, "not a valid"),
         ({"monitors": "01890000-0000-7000-8000-000000000000"}, "is not one of the available"),
         ({"repeats": "hourly"}, "not one of the available"),
+        ({"repeats": "weekly", "weekdays": ["TU"]}, "The start is a Monday"),
         ({"repeats": "rule", "rrule": ""}, "NAME=VALUE"),
         ({"repeats": "rule", "rrule": "FREQ=HOURLY"}, "FREQ=HOURLY is not supported"),
         ({"repeats": "rule", "rrule": "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"}, "has no day in"),
