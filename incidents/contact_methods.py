@@ -247,7 +247,8 @@ def _is_account_address(membership: Membership, kind: str, config: Mapping[str, 
     if kind != "email" or membership.accepted_at is None:
         return False
     own = EmailAddress.objects.filter(user=membership.user_id, verified=True)
-    return own.filter(email__iexact=config["to"][0]).exists()
+    proved: bool = own.filter(email__iexact=config["to"][0]).exists()
+    return proved
 
 
 def _keep_reachable(method: ContactMethod) -> None:

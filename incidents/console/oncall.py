@@ -9,7 +9,13 @@ from django.urls import reverse
 
 from accounts.access import Access
 from accounts.console.pages import render_page, team_page
-from incidents.console.roster import list_people, read_month, read_standing, show_month
+from incidents.console.roster import (
+    list_people,
+    read_month,
+    read_standing,
+    say_unreachable,
+    show_month,
+)
 from incidents.models import Rotation
 from incidents.oncall.loading import load_schedules
 from monitors.queries import database_now
@@ -33,13 +39,15 @@ def show_overview(request: HttpRequest, access: Access) -> HttpResponse:
             until=max(now, asked.end),
         )
         known = [rotation for rotation in rotations if rotation.pk in schedules]
+        standings = [
+            read_standing(rotation, schedules[rotation.pk], people=people, now=now)
+            for rotation in known
+        ]
+        warnings = say_unreachable({one.member for one in standings}, people)
         context |= {
             "chosen": chosen,
             "month_url": reverse("console:oncall", kwargs={"team": access.team.slug}),
-            "standings": [
-                read_standing(rotation, schedules[rotation.pk], people=people, now=now)
-                for rotation in known
-            ],
+            "standings": [(one, warnings.get(one.member)) for one in standings],
             **show_month(
                 asked,
                 [(rotation, schedules[rotation.pk]) for rotation in known if rotation in shown],

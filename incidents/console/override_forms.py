@@ -25,7 +25,8 @@ class WallField(forms.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         widget = forms.TextInput(attrs={"type": "datetime-local"})
-        super().__init__(max_length=40, widget=widget, **kwargs)
+        errors = {"required": "Choose a date and a time."}
+        super().__init__(max_length=40, widget=widget, error_messages=errors, **kwargs)
 
     def clean(self, value: Any) -> Any:
         """Return the instant; moved forward in a gap of the clock, the first of two in a fold."""
@@ -35,7 +36,7 @@ class WallField(forms.CharField):
 class OverrideForm(forms.Form):
     """Somebody who takes over for a while."""
 
-    member = forms.ChoiceField(label="Who")
+    member = forms.ChoiceField(label="Who", error_messages={"required": "Choose who stands in."})
     start = WallField(label="From")
     end = WallField(label="To")
 
@@ -86,6 +87,7 @@ class SwapForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
             field.choices = [("", "Choose a shift"), *choices]
+            field.error_messages["required"] = "Choose a shift."
             field.error_messages["invalid_choice"] = "This shift is no longer there. Choose again."
 
     def clean(self) -> dict[str, Any]:

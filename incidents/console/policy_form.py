@@ -146,16 +146,21 @@ def read_values(draft: Draft) -> dict[str, Any]:
 
 
 def target_choices() -> Choices:
-    """Return whom a step can page, in groups: rotations, people who accepted, channels."""
+    """Return whom a step can page, in groups: rotations, people and channels."""
     rotations = Rotation.objects.order_by("name").values_list("pk", "name")
-    members = Membership.objects.filter(accepted_at__isnull=False).order_by("user__email")
+    members = Membership.objects.select_related("user").order_by("user__email")
     channels = Channel.objects.order_by("name").values_list("pk", "name")
     groups = (
         ("Whoever is on call in", "rotation", rotations),
-        ("People", "member", members.values_list("pk", "user__email")),
+        ("People", "member", [(member.pk, _name_of(member)) for member in members]),
         ("Channels", "channel", channels),
     )
     return [(title, [(f"{kind}:{pk}", name) for pk, name in rows]) for title, kind, rows in groups]
+
+
+def _name_of(member: Membership) -> str:
+    email = member.user.email
+    return email if member.accepted_at else f"{email} (has not accepted yet)"
 
 
 def find_targets(values: Any) -> Mapping[str, Target]:

@@ -50,7 +50,7 @@ class Standing:
     current: Span | None
     until: datetime | None
     following: Span | None
-    warnings: Sequence[str]
+    member: Hashable | None
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +93,7 @@ def span_of(shift: Shift, people: Mapping[Hashable, Person]) -> Span:
 def read_standing(
     rotation: Rotation, schedule: Schedule, *, people: Mapping[Hashable, Person], now: datetime
 ) -> Standing:
-    """Return who is on call now and who is next. Two ids, one query for their contact methods."""
+    """Return who is on call now and who is next."""
     present = on_call(schedule, now)
     until = next_change(schedule, now)
     coming = on_call(schedule, until) if until else None
@@ -102,22 +102,24 @@ def read_standing(
         current=span_of(present, people) if present else None,
         until=until,
         following=span_of(coming, people) if coming else None,
-        warnings=list_warnings([present.member], people) if present else [],
+        member=present.member if present else None,
     )
 
 
-def list_warnings(members: Iterable[Hashable], people: Mapping[Hashable, Person]) -> list[str]:
+def say_unreachable(
+    members: Iterable[Hashable], people: Mapping[Hashable, Person]
+) -> dict[Hashable, str]:
     """Return a sentence for each of these members whom no page reaches."""
     found = {pk: people[pk] for pk in members if pk in people}
-    ids = [pk for pk in found if isinstance(pk, UUID)]
+    ids: list[UUID] = [person.membership.pk for person in found.values()]
     with scopes_disabled():
         methods = usable_methods(ids) if ids else {}
-    said = []
+    said: dict[Hashable, str] = {}
     for pk, person in found.items():
         if person.membership.accepted_at is None:
-            said.append(f"{person.name} has not accepted their place in the team: no page for them")
-        elif not methods.get(pk):  # type: ignore[call-overload]
-            said.append(f"{person.name} cannot be reached: no contact method of theirs is verified")
+            said[pk] = f"{person.name} has not accepted their place in the team: no page for them"
+        elif not methods.get(person.membership.pk):
+            said[pk] = f"{person.name} cannot be reached: no contact method of theirs is verified"
     return said
 
 

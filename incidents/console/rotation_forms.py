@@ -29,6 +29,8 @@ FIRST_YEAR, LAST_YEAR = 1970, 9000
 _WALL = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2}(\.[0-9]{1,6})?)?")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
+_NAME = forms.CharField(max_length=120, error_messages={"required": "Give the rotation a name."})
+
 T = TypeVar("T")
 
 
@@ -167,7 +169,7 @@ def check_draft(
 ) -> dict[str, Any]:
     """Return what the services take. What is wrong is written into the draft: see `is_sound`."""
     known = {str(member.pk): member for member in members}
-    name = _try(draft.errors, "name", lambda: forms.CharField(max_length=120).clean(draft.name))
+    name = _try(draft.errors, "name", lambda: _NAME.clean(draft.name))
     zone = draft.timezone.strip()
     if zone not in zones:
         draft.errors["timezone"] = "Choose a zone such as Europe/Berlin or UTC."

@@ -29,11 +29,11 @@ from incidents.console.override_forms import (
 from incidents.console.roster import (
     Person,
     list_people,
-    list_warnings,
     read_month,
     read_standing,
     say_hours,
     say_layer,
+    say_unreachable,
     show_month,
     span_of,
     zone_names,
@@ -87,7 +87,10 @@ def _show(
     override_form: OverrideForm | None = None,
     swap_form: SwapForm | None = None,
 ) -> HttpResponse:
-    """Render the page; a form that was refused comes back with its errors."""
+    """Render the page; a form that was refused comes back with its errors, and the cursor."""
+    for form in (override_form, swap_form):
+        if form is not None and form.errors:
+            form.fields[next(iter(form.errors))].widget.attrs["autofocus"] = True
     now, zone = database_now(), ZoneInfo(rotation.timezone)
     people = list_people()
     asked = read_month(request, rotations=[rotation], now=now)
@@ -112,7 +115,7 @@ def _show(
         "month_url": _address(access, rotation),
         "zone_now": f"{now.astimezone(zone):{WALL}}",
         "standing": read_standing(rotation, schedule, people=people, now=now),
-        "warnings": list_warnings(members, people),
+        "warnings": say_unreachable(members, people).values(),
         "is_empty": not members,
         "can_pick": access.allows(Scope.WRITE),
         "layers": [
@@ -230,19 +233,21 @@ def _show_draft(
     failed: bool = False,
 ) -> HttpResponse:
     people = _choosable(rotation)
-    present = None
+    present, stands_in = None, False
     if rotation is not None:
         now = database_now()
         try:
             shift = on_call(load_schedule(rotation, since=now, until=now), now)
         except Rotation.DoesNotExist:
             raise Http404 from None
-        present = people.get(shift.member) if shift else None
+        if shift is not None:
+            present, stands_in = people.get(shift.member), shift.override is not None
     context = {
         "rotation": rotation,
         "draft": draft,
         "failed": failed,
         "present": present.name if present else "",
+        "stands_in": stands_in,
         "members": list_choices(people.values()),
         "units": UNITS,
         "zones": sorted(zone_names()),

@@ -33,7 +33,7 @@ WHERE id IN (
   WHERE contact_method_id IN (
       SELECT id FROM incidents_contactmethod WHERE code_sent_at > now() - interval '1 day')
     AND event = 'contact.code' AND payload ? 'code'
-    AND (state NOT IN ('pending', 'sending') OR created_at < now() - %(valid)s)
+    AND (state NOT IN ('pending', 'sending') OR created_at < now() - make_interval(secs => %(valid)s))
   FOR UPDATE SKIP LOCKED)
 """
 
@@ -95,7 +95,7 @@ def forget_codes() -> int:
     What still waits with such a code is cancelled. For the engine, now and then.
     """
     with connection.cursor() as cursor:
-        cursor.execute(FORGET, {"valid": CODE_VALID})
+        cursor.execute(FORGET, {"valid": CODE_VALID.total_seconds()})
         forgotten: int = cursor.rowcount
     return forgotten
 

@@ -242,7 +242,7 @@ def test_a_rotation_is_made(owner, people):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"name": ""}, "This field is required"),
+        ({"name": ""}, "Give the rotation a name"),
         ({"name": "a\x00b"}, "Null characters are not allowed"),
         ({"name": "taken"}, "A rotation of that name exists"),
         ({"name": "x" * 121}, "at most 120"),
@@ -371,9 +371,9 @@ def test_an_override_takes_over_at_the_zones_wall_clock(owner, people):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"member": ""}, "This field is required"),
+        ({"member": ""}, "Choose who stands in"),
         ({"member": str(uuid4())}, "Select a valid choice"),
-        ({"start": ""}, "This field is required"),
+        ({"start": ""}, "Choose a date and a time"),
         ({"start": "\x00"}, "Null characters are not allowed"),
         ({"start": "9999-12-31T23:59"}, "Choose a date between"),
         ({"end": "2027-03-10T09:00"}, "Choose a time after"),

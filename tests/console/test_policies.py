@@ -178,6 +178,14 @@ def test_a_policy_is_edited(owner, people, member, channel):
     assert b"Choose another name" in owner.post(address, body | {"name": "taken"}).content
 
 
+def test_whoever_has_not_accepted_yet_keeps_their_step(owner, people, member):
+    policy = create_policy(team=people.team, name="p", steps=[StepValues(0, [member])])
+    with scopes_disabled():
+        Membership.objects.filter(pk=member.pk).update(accepted_at=None)
+    page = owner.get(f"{LIST}{policy.pk}/edit").content.decode()
+    assert f'value="member:{member.pk}" selected>member@acme.example (has not accepted yet)' in page
+
+
 def test_a_policy_that_is_followed_stays(owner, people, member):
     policy = create_policy(team=people.team, name="p", steps=[StepValues(0, [member])])
     rule = create_rule(team=people.team, name="night", match={}, policy=policy)

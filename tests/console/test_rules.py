@@ -56,8 +56,10 @@ def test_a_team_without_rules_sees_the_last_one(owner):
     page = text_of(owner.get(LIST).content.decode())
     assert "So far there is only the last rule" in page
     assert "Everything else" in page
-    assert "What no rule above takes" in page
+    assert "Every incident" in page
     assert "the owners' mail" in page
+    owner.post(NEW, {"name": "another"})
+    assert "What no rule above takes" in text_of(owner.get(LIST).content.decode())
 
 
 def test_a_rule_is_made_with_every_matcher(owner, people, channel, policy):

@@ -16,6 +16,7 @@ from accounts.models import Membership, Role, Team
 from incidents import contact_methods as methods
 from incidents.channels.base import InvalidConfig
 from incidents.contacts import Method, quiet_until, usable_methods
+from incidents.delivery.pool import deliver_here
 from incidents.models import ContactMethod, Delivery, EscalationPolicy, EscalationStep
 from incidents.models import EscalationTarget as Target
 from incidents.notifications import contacting
@@ -23,6 +24,7 @@ from incidents.notifications.contacting import TooSoon, forget_codes, send_code
 from incidents.routing import _within as within_hours
 from tests import racing
 from tests.factories import TeamFactory, UserFactory
+from tests.providers import Provider
 
 MINUTE = timedelta(minutes=1)
 NIGHT = {"weekdays": list(range(7)), "from": "22:00", "to": "07:00", "timezone": "Europe/Berlin"}
@@ -417,3 +419,37 @@ def test_codes_are_forgotten_once_sent_or_old(membership: Membership) -> None:
         "email:b@example.org": ("cancelled", False),
         "email:c@example.org": ("pending", True),
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_code_arrives_at_a_webhook_and_a_test_after_it() -> None:
+    membership = Membership.objects.get(team=TeamFactory())
+    with Provider() as provider:
+        method = methods.create_method(
+            membership=membership, kind="webhook", config={"url": provider.url}
+        )
+        send_code(method=method, actor="ana@example.org")
+        deliver_here()
+        [got] = provider.wait(1)
+        assert got.json["type"] == "contact.code"
+        assert got.json["data"]["url"].endswith("/on-call/contacts/")
+        method = methods.check_code(method=method, code=got.json["data"]["code"])
+        delivery = contacting.test_method(method=method, actor="ana@example.org")
+        deliver_here()
+        assert provider.wait(2)[1].json["type"] == "contact.test"
+        assert provider.got[1].headers["webhook-id"] == str(delivery.pk)
+    log = Delivery.objects.order_by("id").values_list("event", "state")
+    assert list(log) == [("contact.code", "delivered"), ("contact.test", "delivered")]
+    assert "code" not in Delivery.objects.get(event="contact.code").payload
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_code_arrives_by_mail(mailoutbox: list[Any]) -> None:
+    method = add(Membership.objects.get(team=TeamFactory()))
+    send_code(method=method, actor="ana@example.org")
+    code = queued_code(method)
+    deliver_here()
+    [mail] = mailoutbox
+    assert mail.to == ["new@example.org"]
+    assert code in mail.subject
+    assert code in mail.body

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 
 from accounts.models import Membership, Team
 from incidents.contact_methods import create_method
+from incidents.delivery.pool import deliver_here
 from incidents.models import ContactMethod, Delivery, Rotation
 from incidents.notifications.handoffs import announce_handoffs
 from incidents.oncall.overrides import create_override
@@ -234,3 +235,18 @@ def test_an_engine_waits_for_no_other() -> None:
         assert announce_handoffs() == 2
     assert announce_handoffs() == 2
     assert announce_handoffs() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_notice_arrives_by_mail(mailoutbox: list[Any]) -> None:
+    team = TeamFactory(slug="acme")
+    people = [member(team, name) for name in ("Ana", "Bo")]
+    rotation = rotate(people)
+    seen(rotation, people[1])
+    announce_handoffs()
+    deliver_here()
+    said = {mail.to[0]: mail.subject for mail in mailoutbox}
+    assert said == {
+        "ana@example.org": "[Tocsin] You are on call: Primary",
+        "bo@example.org": "[Tocsin] You are off call: Primary",
+    }
