@@ -189,7 +189,7 @@ def invitations_for(user: User, *, now: datetime) -> list[Invitation]:
 
 def has_proved(user: User, email: str) -> bool:
     """Return whether an address (in lower case) is one of the person's verified ones."""
-    return EmailAddress.objects.filter(user=user, verified=True, email__iexact=email).exists()
+    return bool(EmailAddress.objects.filter(user=user, verified=True, email__iexact=email).exists())
 
 
 def accept_invitation(*, invitation: Invitation, user: User, now: datetime) -> Membership:

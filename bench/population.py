@@ -143,7 +143,8 @@ def clear_history(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """Forget results, transitions, incidents and gaps: each measurement starts alike."""
     connection.execute(
         "TRUNCATE monitors_pushresult, monitors_transition, monitors_listeninggap, "
-        "incidents_incident, incidents_timelineevent, incidents_delivery, incidents_notification"
+        "incidents_incident, incidents_timelineevent, incidents_delivery, incidents_notification, "
+        "incidents_escalation, incidents_heldoutage, incidents_contactpace"
     )
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 
 from incidents.models import ContactMethod
-from incidents.routing import _within as within_hours
+from incidents.routing import within_hours
 
 log = logging.getLogger(__name__)
 

@@ -81,10 +81,10 @@ def rule_matches(match: Mapping[str, Any], subject: Subject) -> bool:
     if causes and subject.cause not in causes:
         return False
     hours = match.get("hours") or []
-    return not hours or any(_within(entry, subject.at) for entry in hours)
+    return not hours or any(within_hours(entry, subject.at) for entry in hours)
 
 
-def _within(entry: Mapping[str, Any], at: datetime) -> bool:
+def within_hours(entry: Mapping[str, Any], at: datetime) -> bool:
     """Return whether `at` lies in [from, to) on one of the weekdays, by the entry's wall clock.
 
     A span whose `to` is not after its `from` runs past midnight and belongs to the day it began.

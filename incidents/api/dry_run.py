@@ -36,8 +36,9 @@ class MonitorField(ReferenceField):
     def to_internal_value(self, data: Any) -> Any:
         """Return the monitor. Raises ValidationError for an id that is not the team's."""
         monitor_id = super().to_internal_value(data)
-        found = Monitor.objects.select_related("namespace").filter(pk=monitor_id).first()
-        if monitor_id is None or found is None:
+        monitors = Monitor.objects.select_related("namespace")
+        found = monitors.filter(pk=monitor_id).first() if monitor_id else None
+        if found is None:
             raise ValidationError([no_such("monitor")])
         return found
 
@@ -80,7 +81,7 @@ class RehearsedContactSerializer(serializers.Serializer[Any]):
     after = serializers.IntegerField(
         help_text="Seconds after the incident opens, the contact's delay and quiet hours included."
     )
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF's fields have one of their own
 
 
 class RehearsedTargetSerializer(serializers.Serializer[Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -74,7 +74,7 @@ def subject_of(
 def rehearse(*, team: Team, subject: Subject) -> Rehearsal:
     """Return what an incident of `subject` would do, on call read at its time and later ones.
 
-    Its number of queries depends on the steps that page a rotation, not on rules or people.
+    A fixed number of queries, however many rules, steps and people.
     """
     ensure_catch_all(team)
     rules = load_rules([team.pk])[team.pk]
@@ -82,7 +82,7 @@ def rehearse(*, team: Team, subject: Subject) -> Rehearsal:
     with scopes_disabled():
         channels = Channel.objects.in_bulk(found.channels)
     snapshots = load_policies(found.policies) if found.policies else {}
-    policies = _climb([snapshots[pk] for pk in found.policies if pk in snapshots], subject)
+    policies = _climb({pk: snapshots[pk] for pk in found.policies if pk in snapshots}, subject)
     told = [channels[pk] for pk in found.channels if pk in channels]
     reaches = any(channel.disabled_at is None for channel in told) or any(
         target.contacts for policy in policies for step in policy.steps for target in step.targets
@@ -96,17 +96,18 @@ def rehearse(*, team: Team, subject: Subject) -> Rehearsal:
     )
 
 
-def _climb(snapshots: Sequence[Snapshot], subject: Subject) -> list[PolicyRehearsed]:
-    offsets = {
-        snapshot.policy_id: list(accumulate(step["delay"] for step in snapshot.steps))
-        for snapshot in snapshots
+def _climb(snapshots: Mapping[UUID, Snapshot], subject: Subject) -> list[PolicyRehearsed]:
+    climbs = {
+        pk: list(zip(accumulate(step["delay"] for step in shot.steps), shot.steps, strict=True))
+        for pk, shot in snapshots.items()
     }
+    # All are asked at once, in order, so that ten policies cost what one does.
     reached = iter(
         resolve_over_time(
             (
                 (target, subject.at + timedelta(seconds=after))
-                for snapshot in snapshots
-                for step, after in zip(snapshot.steps, offsets[snapshot.policy_id], strict=True)
+                for steps in climbs.values()
+                for after, step in steps
                 for target in step["targets"]
             ),
             severity=subject.severity,
@@ -114,13 +115,13 @@ def _climb(snapshots: Sequence[Snapshot], subject: Subject) -> list[PolicyRehear
     )
     return [
         PolicyRehearsed(
-            id=snapshot.policy_id,
-            name=snapshot.name,
-            repeat=snapshot.repeat,
+            id=pk,
+            name=snapshots[pk].name,
+            repeat=snapshots[pk].repeat,
             steps=[
                 StepRehearsed(after=after, targets=[next(reached) for _ in step["targets"]])
-                for step, after in zip(snapshot.steps, offsets[snapshot.policy_id], strict=True)
+                for after, step in steps
             ],
         )
-        for snapshot in snapshots
+        for pk, steps in climbs.items()
     ]

@@ -479,6 +479,18 @@ def test_another_teams_rotation_is_nowhere(browse, people):
     for part in ("overrides", "swap", "calendar", "edit", "delete"):
         assert stranger.post(theirs + part).status_code == 404
         assert stranger.post(page_of(rotation, part)).status_code == 404
+    row = create_override(
+        rotation=rotation,
+        start=database_now(),
+        end=database_now() + timedelta(days=1),
+        membership=places(people)["owner"],
+        actor="x",
+    )
+    for team in ("acme", "elsewhere"):
+        assert stranger.post(f"/t/{team}/on-call/overrides/{row.pk}/delete").status_code == 404
+    assert browse(people.viewer).post(f"{HOME}overrides/{row.pk}/delete").status_code == 403
+    with scopes_disabled():
+        assert RotationOverride.objects.exists()
     assert "storage" not in body(stranger.get("/t/elsewhere/on-call/"))
     assert "storage" not in body(stranger.get(f"/t/elsewhere/on-call/?rotation={rotation.pk}"))
 
