@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -64,21 +67,29 @@ def owner_addresses(team: Team) -> list[str]:
     A team must hear of its incidents whatever happens, so if no owner's address is verified the
     unverified ones are returned.
     """
+    return owner_addresses_by_team([team.pk])[team.pk]
+
+
+def owner_addresses_by_team(team_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """Return for many teams at once what `owner_addresses` says of each: two queries."""
+    wanted = list(team_ids)
+    emails: dict[UUID, list[str]] = {team_id: [] for team_id in wanted}
     with scopes_disabled():
-        emails = list(
-            Membership.objects.filter(
-                team=team, role=Role.OWNER, user__is_active=True, accepted_at__isnull=False
-            )
-            .order_by("created_at")
-            .values_list("user__email", flat=True)
+        owners = Membership.objects.filter(
+            team__in=wanted,
+            role=Role.OWNER,
+            accepted_at__isnull=False,
+            user__is_active=True,
         )
-    verified = {
-        email.lower()
-        for email in EmailAddress.objects.filter(email__in=emails, verified=True).values_list(
-            "email", flat=True
-        )
+        for team_id, email in owners.order_by("created_at").values_list("team_id", "user__email"):
+            emails[team_id].append(email)
+    everyone = [email for listed in emails.values() for email in listed]
+    found = EmailAddress.objects.filter(email__in=everyone, verified=True)
+    verified = {email.lower() for email in found.values_list("email", flat=True)}
+    return {
+        team_id: [email for email in listed if email.lower() in verified] or listed
+        for team_id, listed in emails.items()
     }
-    return [email for email in emails if email.lower() in verified] or emails
 
 
 def verify_address(user: User) -> None:

@@ -205,9 +205,7 @@ def _read_labels(reader: ConfigReader, given: Any) -> None:
         elif name in _OURS_ALONE:
             reader.fail("labels", f"The label {name} is always the monitor's own.")
         elif not isinstance(value, str) or len(value) > _MAX_LABEL_VALUE:
-            reader.fail(
-                "labels", f"A label has text of up to {_MAX_LABEL_VALUE} characters."
-            )
+            reader.fail("labels", f"A label has text of up to {_MAX_LABEL_VALUE} characters.")
     if "labels" not in reader.errors:
         reader.cleaned["labels"] = {
             name: clean_line(value, _MAX_LABEL_VALUE) for name, value in given.items()

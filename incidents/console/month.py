@@ -16,8 +16,8 @@ DAY_SECONDS = 86_400
 FIRST_YEAR, LAST_YEAR = 2000, 2198
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 # In per cent of a week, of which an hour is 0.6: what can be seen at all, and what has room for a
-# label on a wide screen and on a narrow one.
-_LEAST_WIDTH, _POINT, _SLIM = 0.15, 2.5, 8.0
+# label on a wide screen and on a narrow one; of "Nobody" there, half a word says nothing.
+_LEAST_WIDTH, _POINT, _SLIM, _SLIM_NOBODY = 0.15, 2.5, 10.0, 17.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,8 @@ def _draw_week(week: Week, rows: Sequence[Row], zone: tzinfo) -> Week:
 def _draw_bar(span: Span, week: Week, zone: tzinfo) -> Bar:
     x, end = _place(span.start, week), _place(span.end, week)
     width = max(end - x, _LEAST_WIDTH)
-    room = "point" if width < _POINT else "slim" if width < _SLIM else "wide"
+    slim = _SLIM_NOBODY if span.is_nobody else _SLIM
+    room = "point" if width < _POINT else "slim" if width < slim else "wide"
     return Bar(f"{x:.3f}", f"{width:.3f}", room, span, say_span(span, zone))
 
 

@@ -50,9 +50,7 @@ urlpatterns: list[URLPattern] = [
     path("t/<slug:team>/channels/", channels.list_channels, name="channels"),
     path("t/<slug:team>/channels/new", channels.create, name="channel-new"),
     path("t/<slug:team>/channels/deliveries/", deliveries.list_deliveries, name="deliveries"),
-    path(
-        "t/<slug:team>/channels/deliveries/<uuid:pk>/", deliveries.show_delivery, name="delivery"
-    ),
+    path("t/<slug:team>/channels/deliveries/<uuid:pk>/", deliveries.show_delivery, name="delivery"),
     path("t/<slug:team>/channels/route", channels.choose_route, name="channel-route"),
     path(f"{_CHANNEL}/edit", channels.edit, name="channel-edit"),
     path(f"{_CHANNEL}/test", channels.test, name="channel-test"),

@@ -128,6 +128,7 @@ def acknowledge(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
 @team_page(Scope.WRITE)
 def snooze(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Take an incident on for a time."""
+    get_object(Incident.objects.all(), pk)
     form = SnoozeForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose for how long to snooze it.")
@@ -140,6 +141,7 @@ def snooze(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
 @team_page(Scope.WRITE)
 def assign(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Hand an incident to somebody else, who is paged now."""
+    get_object(Incident.objects.all(), pk)
     form = AssignForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose whom to hand it to.")

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.models import Team
+from accounts.teams import owner_addresses_by_team
 from incidents.lifecycle.rows import Row, insert_rows, run_with_rows
 from incidents.models import (
     Channel,
@@ -22,11 +23,7 @@ from incidents.models import (
     Notification,
     TimelineEvent,
 )
-from incidents.notifications.compose import (
-    Contact,
-    notification_row,
-    owner_addresses_by_team,
-)
+from incidents.notifications.compose import Contact, notification_row
 from incidents.policies.snapshot import Snapshot, load_policies
 from incidents.routing import Rule, load_rules
 

@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
 from django_scopes import scopes_disabled
 
 from accounts.ids import uuid7
-from accounts.models import Membership, Role, Team
+from accounts.models import Team
 from accounts.teams import owner_addresses
 from incidents.models import Channel, Delivery, DeliveryState, Incident, Notification
 from incidents.routing import Route
@@ -76,22 +75,6 @@ def contacts_of(
     if not (contacts or route.policies):
         remarks.append("Nobody could be told: the team has no owner and no channel.")
     return contacts, remarks
-
-
-def owner_addresses_by_team(team_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
-    """Return for many teams at once what `accounts.teams.owner_addresses` says of each."""
-    wanted = list(team_ids)
-    members = Membership.objects.filter(team__in=wanted, role=Role.OWNER, user__is_active=True)
-    emails: dict[UUID, list[str]] = {team_id: [] for team_id in wanted}
-    for team_id, email in members.order_by("created_at").values_list("team_id", "user__email"):
-        emails[team_id].append(email)
-    everyone = [email for listed in emails.values() for email in listed]
-    found = EmailAddress.objects.filter(email__in=everyone, verified=True)
-    verified = {email.lower() for email in found.values_list("email", flat=True)}
-    return {
-        team_id: [email for email in listed if email.lower() in verified] or listed
-        for team_id, listed in emails.items()
-    }
 
 
 def queue_notices(

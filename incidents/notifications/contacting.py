@@ -33,7 +33,8 @@ WHERE id IN (
   WHERE contact_method_id IN (
       SELECT id FROM incidents_contactmethod WHERE code_sent_at > now() - interval '1 day')
     AND event = 'contact.code' AND payload ? 'code'
-    AND (state NOT IN ('pending', 'sending') OR created_at < now() - make_interval(secs => %(valid)s))
+    AND (state NOT IN ('pending', 'sending')
+      OR created_at < now() - make_interval(secs => %(valid)s))
   FOR UPDATE SKIP LOCKED)
 """
 

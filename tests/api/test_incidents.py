@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
-from accounts.models import Team
+from accounts.models import Membership, Team
 from incidents.models import Delivery, Incident, Notification, TimelineEvent
 from tests.conftest import Api
-from tests.factories import MonitorFactory
+from tests.factories import MonitorFactory, TeamFactory
 
 # As the database writes a time into JSON.
 ATTEMPTED_AT = "2026-11-22T14:02:11.4+00:00"
@@ -191,3 +191,40 @@ def test_deliveries(api: Api, team: Team) -> None:
     assert api.get("deliveries?channel=x")["results"] == []
     api("GET", "deliveries?state=odd", expect=400)
     api("DELETE", f"deliveries/{listed[0]['id']}", expect=405)
+
+
+def test_snooze(api: Api, team: Team) -> None:
+    incident = make_incident(team)
+    path = f"incidents/{incident.pk}/snooze"
+    for bad in ({}, {"seconds": 0}, {"seconds": "60"}, {"seconds": None}, {"seconds": 10**12}):
+        assert api("POST", path, bad, expect=400).json()["errors"][0]["field"] == "seconds"
+    snoozed = api("POST", path, {"seconds": 600}, expect=200).json()
+    assert (snoozed["state"], snoozed["acknowledged_by"]) == ("acknowledged", "key script")
+    assert snoozed["snoozed_until"] > snoozed["acknowledged_at"]
+    again = api("POST", f"incidents/{incident.pk}/acknowledge", {}, expect=200).json()
+    assert again["snoozed_until"] is None
+    kinds = [event["kind"] for event in again["timeline"]]
+    assert kinds[-2:] == ["snoozed", "acknowledged"]
+    api("POST", f"incidents/{incident.pk}/resolve", {}, expect=200)
+    api("POST", path, {"seconds": 600}, expect=409)
+    api("POST", f"incidents/{team.pk}/snooze", {"seconds": 600}, expect=404)
+
+
+def test_assign(api: Api, team: Team) -> None:
+    incident = make_incident(team)
+    path = f"incidents/{incident.pk}/assign"
+    stranger = TeamFactory()
+    with scopes_disabled():
+        owner = Membership.objects.get(team=team).user.email
+        foreign = Membership.objects.get(team=stranger).user.email
+    missing = api("POST", path, {"member": "nobody@example.org"}, expect=400).json()
+    assert missing["errors"][0]["code"] == "not_found"
+    assert api("POST", path, {"member": foreign}, expect=400).json()["errors"] == missing["errors"]
+    assert api("POST", path, {"policy": str(team.pk)}, expect=400).json()["errors"][0]["code"] == (
+        "not_found"
+    )
+    for bad in ({}, {"member": owner, "policy": str(team.pk)}, {"member": 3}, {"who": owner}):
+        api("POST", path, bad, expect=400)
+    assigned = api("POST", path, {"member": owner}, expect=200).json()
+    assert assigned["state"] == "open"
+    assert assigned["timeline"][-1]["text"] == f"Assigned to {owner}"

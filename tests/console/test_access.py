@@ -52,6 +52,8 @@ ACTIONS = {
     "monitor-rotate-token",
     "incident-acknowledge",
     "incident-resolve",
+    "incident-snooze",
+    "incident-assign",
     "incident-note",
     "channel-route",
     "channel-test",
