@@ -19,7 +19,8 @@ from incidents.lifecycle.advance import advance
 from incidents.lifecycle.escalating import fire_steps
 from incidents.lifecycle.timers import open_released, settle_flapping, wake_incidents
 from incidents.maintenance.maintenances import refresh_spans
-from incidents.notifications.handoffs import announce_handoffs
+from incidents.notifications.contacting import forget_codes
+from incidents.notifications.handoffs import announce_handoffs, look_for_leavers
 from monitors.models import ListeningGap, PushKey, PushReceipt
 from monitors.partitions import drop_old_partitions, ensure_partitions
 from monitors.queries import database_now
@@ -105,6 +106,13 @@ def drop_old_transitions(*, before: datetime) -> int:
             if cursor.rowcount < CLEAN_ROWS:
                 break
     return dropped
+
+
+def tidy() -> None:
+    """Once a minute: forget codes that nobody needs, and see to rotations whose person left."""
+    with scopes_disabled():
+        forget_codes()
+        look_for_leavers()
 
 
 def maintain(*, runner: str = "maintain") -> None:

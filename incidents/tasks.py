@@ -36,6 +36,12 @@ def deliver() -> None:
     engine.deliver_round(sender_pool())
 
 
+@shared_task(expires=60)
+def tidy() -> None:
+    """Take out what nobody needs any more."""
+    engine.tidy()
+
+
 @shared_task(expires=600)
 def maintain() -> None:
     """Look after partitions and old rows."""

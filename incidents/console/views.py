@@ -80,7 +80,9 @@ def _render_incident(
 ) -> HttpResponse:
     incident = get_object(Incident.objects.select_related("previous"), pk)
     events = TimelineEvent.objects.filter(incident=incident).order_by("-at", "-id")
-    deliveries = Delivery.objects.filter(incident=incident).select_related("channel")
+    deliveries = Delivery.objects.filter(incident=incident).select_related(
+        "channel", "contact_method__membership__user"
+    )
     context: dict[str, Any] = {
         "incident": incident,
         "is_over": incident.state == IncidentState.RESOLVED,

@@ -49,7 +49,7 @@ WHERE id IN (
 # name: claim
 # Lease due messages, in turns over the teams, at most a quarter of the senders for one of them.
 # A message waits for the one it comes after, and for its contact's pace. The oldest of each team
-# goes first.
+# goes first. A contact method that was changed and not proved again has no address to send to.
 CLAIM = """
 WITH teams AS MATERIALIZED (
   SELECT team_id, count(*) FILTER (WHERE state = 'sending' AND next_attempt_at > now()) AS busy
@@ -80,7 +80,8 @@ RETURNING d.id, d.team_id, d.incident_id, d.channel_id, d.contact_method_id, d.c
   d.event, d.payload, d.attempt_count, d.lease_token, d.created_at,
   CASE WHEN d.channel_id IS NOT NULL
     THEN (SELECT config FROM incidents_channel c WHERE c.id = d.channel_id)
-    ELSE (SELECT config FROM incidents_contactmethod m WHERE m.id = d.contact_method_id) END
+    ELSE (SELECT config FROM incidents_contactmethod m WHERE m.id = d.contact_method_id
+      AND (m.verified_at IS NOT NULL OR d.event = 'contact.code')) END
   AS config
 """
 

@@ -37,10 +37,12 @@ def send_leased(leased: Leased) -> str:
 def _attempt(leased: Leased) -> Outcome:
     kind = KINDS.get(leased.kind)
     config = leased.config
-    if config is None and leased.contact.startswith("email:"):
+    if leased.contact_method_id is None and leased.contact.startswith("email:"):
         config = {"to": [leased.contact.removeprefix("email:")]}
     if kind is None or config is None:
-        return Outcome("failed", "The channel no longer exists.")
+        return Outcome(
+            "failed", "The channel or contact method no longer exists, or is not proved."
+        )
     if leased.attempt_count > MOST_ATTEMPTS and leased.event != FIRING:
         return Outcome("failed", "Every sender died with it; given up.")
     payload = leased.payload

@@ -17,14 +17,13 @@ from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
-from incidents.contacts import Method, quiet_until
 from incidents.lifecycle.rows import Row, insert_rows, run_with_rows
 from incidents.lifecycle.work import event_row
 from incidents.models import Delivery, Escalation, Incident, Notification, TimelineEvent
 from incidents.notifications.compose import Contact, delivery_rows, notification_row
 from incidents.notifications.fallback import mail_owners_if_unreached
 from incidents.notifications.payload import incident_payload, monitor_facts
-from incidents.policies.reaching import Reached, Way, resolve_targets
+from incidents.policies.reaching import Reached, Way, due_at, resolve_targets
 
 BATCH_ROWS = 1000
 # Between the last step of a round and the first of the next there is always a breath, so that a
@@ -203,7 +202,7 @@ def _queue(
         label = reached.person or way.label
         contact = Contact(way.key, way.kind, way.channel_id, reason, way.method_id, label)
         payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
-        at = _when(way, incident.severity, firing.now)
+        at = due_at(way, fired_at=firing.now, severity=incident.severity)
         rows += delivery_rows(
             incident=incident, kind="opened", payloads=[(contact, payload)], at=at
         )
@@ -212,21 +211,6 @@ def _queue(
         firing.notifications.append(notification_row(row, step_seq=incident.step_seq))
     firing.deliveries += rows
     return rows
-
-
-def _when(way: Way, severity: str, now: datetime) -> datetime:
-    at = now + timedelta(seconds=way.delay_seconds)
-    if way.method_id is None or not way.quiet_hours:
-        return at
-    method = Method(
-        id=way.method_id,
-        membership_id=way.method_id,
-        kind=way.kind,
-        key=way.key,
-        delay_seconds=0,
-        quiet_hours=way.quiet_hours,
-    )
-    return quiet_until(method, severity=severity, at=at) or at
 
 
 def _name_all(found: Sequence[Reached]) -> str:

@@ -44,6 +44,7 @@ class Delivery(TenantModel):
         on_delete=models.SET_NULL,
         null=True,
         db_constraint=False,
+        db_index=False,
         related_name="deliveries",
     )
     contact_method = models.ForeignKey(
@@ -51,6 +52,7 @@ class Delivery(TenantModel):
         on_delete=models.SET_NULL,
         null=True,
         db_constraint=False,
+        db_index=False,
         related_name="deliveries",
     )
     contact = models.CharField(max_length=300)
@@ -65,10 +67,20 @@ class Delivery(TenantModel):
     next_attempt_at = models.DateTimeField()
     lease_token = models.UUIDField(null=True)
     after = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, db_constraint=False, related_name="+"
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     bundle = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, db_constraint=False, related_name="bundled"
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="bundled",
     )
     paced = models.BooleanField(default=False)
     created_at = models.DateTimeField()
@@ -91,6 +103,16 @@ class Delivery(TenantModel):
                 condition=models.Q(state__in=["pending", "sending"]),
             ),
             models.Index(fields=["team", "-id"], name="delivery_of_team"),
+            # Empty for most messages of a mass outage, so these cost it nothing.
+            *(
+                models.Index(
+                    field,
+                    models.F("id").desc(),
+                    name=f"delivery_of_{field}",
+                    condition=models.Q(**{f"{field}__isnull": False}),
+                )
+                for field in ("channel", "contact_method", "after", "bundle")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,14 +11,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
 from accounts.models import Membership
 from incidents.channels.registry import KINDS
 from incidents.contacts import Method, quiet_until, usable_methods
-from incidents.models import Delivery, Rotation
-from incidents.notifications.payload import _iso as write_time
+from incidents.models import Delivery, Rotation, RotationMember
+from incidents.notifications.payload import write_time
 from incidents.oncall.loading import load_schedules
 from incidents.oncall.schedule import Schedule, Shift, next_change, on_call
 from monitors.queries import database_now
@@ -65,6 +66,19 @@ def announce_handoffs(*, limit: int = 200) -> int:
             notices = _write_notices(handoffs, at)
             Delivery.objects.bulk_create(notices)
     return len(notices)
+
+
+def look_for_leavers() -> int:
+    """Have rotations looked at whose present person has left the team; return how many.
+
+    Leaving empties `present` and tells no rotation of it. One that has nobody is looked at as well.
+    """
+    with scopes_disabled():
+        empty = Rotation.objects.filter(present=None, looked_at__isnull=False)
+        people = RotationMember.objects.filter(
+            layer__rotation=OuterRef("pk"), membership__isnull=False
+        )
+        return empty.filter(Exists(people)).update(check_at=Now())
 
 
 def _load(rotations: Sequence[Rotation], at: datetime) -> dict[UUID, Schedule]:

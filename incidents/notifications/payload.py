@@ -35,7 +35,8 @@ def monitor_facts(monitor_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
     }
 
 
-def _iso(at: datetime | None) -> str | None:
+def write_time(at: datetime | None) -> str | None:
+    """Return an instant of UTC as payloads carry it, with a Z; None stays None."""
     return at.isoformat().replace("+00:00", "Z") if at else None
 
 
@@ -55,11 +56,11 @@ def incident_payload(
             "cause": incident.cause,
             "severity": incident.severity,
             "summary": incident.summary,
-            "down_since": _iso(incident.down_since),
-            "opened_at": _iso(incident.opened_at),
-            "acknowledged_at": _iso(incident.acknowledged_at),
+            "down_since": write_time(incident.down_since),
+            "opened_at": write_time(incident.opened_at),
+            "acknowledged_at": write_time(incident.acknowledged_at),
             "acknowledged_by": incident.acknowledged_by,
-            "resolved_at": _iso(incident.resolved_at),
+            "resolved_at": write_time(incident.resolved_at),
             "resolved_reason": incident.resolved_reason,
             "flapping": incident.flapping,
         },
@@ -70,7 +71,7 @@ def incident_payload(
             "url": f"{settings.BASE_URL}/t/{team.slug}/monitors/{incident.monitor_id}/",
             "labels": monitor.get("labels") or {},
             "runbook_url": monitor.get("runbook_url") or "",
-            "last_push_at": _iso(monitor.get("last_push_at")),
+            "last_push_at": write_time(monitor.get("last_push_at")),
             "interval": monitor.get("interval"),
             "silent_after": monitor.get("silent_after"),
         },

@@ -15,7 +15,7 @@ from accounts.models import Membership, Team
 from incidents.contact_methods import create_method
 from incidents.delivery.pool import deliver_here
 from incidents.models import ContactMethod, Delivery, Rotation
-from incidents.notifications.handoffs import announce_handoffs
+from incidents.notifications.handoffs import announce_handoffs, look_for_leavers
 from incidents.oncall.overrides import create_override
 from incidents.oncall.rotations import LayerValues, create_rotation
 from tests import racing
@@ -124,6 +124,21 @@ def test_nobody_needs_no_notice(people: list[Membership]) -> None:
     assert (payload["incoming"], payload["until"]) == (None, None)
     rotation.refresh_from_db()
     assert (rotation.present_id, rotation.check_at) == (None, None)
+
+
+def test_whoever_takes_over_from_somebody_who_left_the_team_is_told(
+    people: list[Membership],
+) -> None:
+    rotation = rotate(people)
+    announce_handoffs()
+    people[0].delete()
+    assert announce_handoffs() == 0
+    assert look_for_leavers() == 1
+    assert announce_handoffs() == 1
+    assert told() == [("bo@example.org", "incoming")]
+    assert look_for_leavers() == 0
+    rotation.refresh_from_db()
+    assert rotation.present_id == people[1].pk
 
 
 def test_an_override_is_a_handoff(people: list[Membership]) -> None:
