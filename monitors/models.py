@@ -284,6 +284,12 @@ class Transition(TenantModel):
         indexes = [
             models.Index("id", name="transition_unhandled", condition=models.Q(handled_at=None)),
             models.Index("monitor", "id", name="transition_of_monitor"),
+            # What has just become known: whoever shows states looks here each second.
+            models.Index(
+                "handled_at",
+                name="transition_handled",
+                condition=models.Q(handled_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

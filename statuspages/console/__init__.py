@@ -1,0 +1,1 @@
+"""Pages of the console about status pages."""

@@ -1,0 +1,1 @@
+"""What goes on by itself: states, history, posts of monitors, planned maintenance."""

@@ -1,0 +1,1 @@
+"""A component's history out of its monitors' changes."""

@@ -1,0 +1,21 @@
+"""The tables of this room: pages, what they show, who follows them, and what is served."""
+
+from statuspages.models.components import Component, ComponentGroup, ComponentMonitor, ComponentSpan
+from statuspages.models.pages import Asset, PageSnapshot, StatusPage
+from statuspages.models.posts import Post, PostComponent, PostTemplate, PostUpdate
+from statuspages.models.subscribers import Subscriber
+
+__all__ = [
+    "Asset",
+    "Component",
+    "ComponentGroup",
+    "ComponentMonitor",
+    "ComponentSpan",
+    "PageSnapshot",
+    "Post",
+    "PostComponent",
+    "PostTemplate",
+    "PostUpdate",
+    "StatusPage",
+    "Subscriber",
+]

@@ -1,0 +1,1 @@
+"""Representations of a page: functions from a view to bytes."""

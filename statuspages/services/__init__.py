@@ -1,0 +1,1 @@
+"""Changing pages, components, posts and subscribers."""

@@ -1,0 +1,1 @@
+"""How visitors get a page: stored bytes, served ahead of Django."""

@@ -1,0 +1,1 @@
+"""Uptime: a function of a component's history."""
