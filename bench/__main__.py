@@ -22,7 +22,7 @@ from bench.installation import Bed, made_bed
 from bench.population import Population, grow, populate
 from config.installation import PROJECT
 
-PARTS = ("pushes", "statement", "alarms", "sweep", "outages")
+PARTS = ("pushes", "statement", "alarms", "sweep", "outages", "pages")
 MANY_MONITORS = 1_000_000
 PROBES, OUTAGE, LARGE_OUTAGE = 200, 10_000, 100_000
 RESULTS = PROJECT / "var" / "bench"
@@ -77,6 +77,14 @@ def measure(
     figures: dict[str, Any] = {"facts": read_facts(bed)}
     for name, value in figures["facts"].items():
         say(f"  {name}: {value}")
+    figures["engine"] = []
+    if "pages" in parts:
+        from bench.pages import measure_pages
+
+        readings = measure_pages(bed, seconds=effort.pushes, rounds=effort.rounds, say=say)
+        figures["pages"] = [dataclasses.asdict(reading) for reading in readings]
+    if parts == ["pages"]:
+        return figures
     population = populate(bed, monitors=effort.monitors)
     say(f"{effort.monitors:,} monitors")
     _measure_pushing(bed, population, effort, parts, figures, say)

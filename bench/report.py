@@ -40,8 +40,22 @@ def owed_rows(figures: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
                 "",
             )
         yield _owed("steady pushes updated HOT", lane["hot"] * 100, ">=", 99, "{:.2f} %")
+    if "pages" in figures:
+        yield from _owed_pages(figures["pages"])
     for engine in figures.get("engine", ()):
         yield from _owed_engine(engine)
+
+
+def _owed_pages(readings: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+    by_name = {reading["name"]: reading for reading in readings}
+    *_, empty = readings
+    for name in ("page", "summary.json"):
+        ratio = by_name[name]["per_second"] / empty["per_second"]
+        yield _owed(f"status {name} to an empty answer", ratio, ">=", 0.5, "{:.2f} x")
+        faster = by_name[f"{name}, 304"]["per_second"] / by_name[name]["per_second"]
+        yield _owed(f"status {name}, 304 to 200", faster, ">=", 1, "{:.2f} x")
+    size = by_name["page"]["body_bytes"]
+    yield _owed("status page of 50 components, gzipped", size / 1000, "<", 60, "{:.1f} kB")
 
 
 def _owed_engine(engine: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
@@ -85,6 +99,8 @@ def write_page(figures: dict[str, Any]) -> str:
         parts += [_STATEMENT, _table(("in a batch", "rows/s", "per batch"), _batch_rows(figures))]
     if "alarms" in figures:
         parts += _alarm_parts([Cost(**cost) for cost in figures["alarms"]])
+    if "pages" in figures:
+        parts += [_PAGES, _table(_PAGE_HEAD, _page_rows(figures["pages"]))]
     if any(engine["steady"] for engine in figures["engine"]):
         parts += [_STEADY, _table(_STEADY_HEAD, _steady_rows(figures)), _rearm_text(figures)]
     if any(engine["outages"] for engine in figures["engine"]):
@@ -172,6 +188,30 @@ def _alarm_parts(costs: list[Cost]) -> list[str]:
         said = [f"{c['microseconds']:.1f} µs, {c['wal_bytes']:.0f} bytes" for c in both.values()]
         totals.append((f"cadence 60, window {window}: {share:g} re-arms per push", *said))
     return [_ALARMS, _table(_COST_HEAD, rows), _table(_TOTAL_HEAD, totals)]
+
+
+_PAGES = """## Status pages over HTTP
+
+`python -m bench --only pages`. A page of 50 components with 90 days and twelve posts, read gzipped
+on 32 connections as fast as it is answered; each way takes its turn and the medians are shown.
+"""
+_PAGE_HEAD = ("way", "answers/s", "p50", "p99", "of the empty answer", "answered", "bytes")
+
+
+def _page_rows(readings: list[dict[str, Any]]) -> Rows:
+    empty = readings[-1]["per_second"]
+    return [
+        (
+            reading["name"],
+            f"{reading['per_second']:,.0f}",
+            f"{reading['p50_ms']:.1f} ms",
+            f"{reading['p99_ms']:.1f} ms",
+            f"{reading['per_second'] / empty:.2f}",
+            f"{reading['answers']:,}",
+            f"{reading['body_bytes']:,}",
+        )
+        for reading in readings
+    ]
 
 
 _STEADY = """## Silence, beside steady pushing

@@ -1,4 +1,4 @@
-"""The ASGI entry: push lane and liveness in front, Django behind, one recorder beside both."""
+"""The ASGI entry: lanes of pushes and status pages in front, Django behind, a recorder beside."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from django.conf import settings
 
 from accounts.api.problems import CONTENT_TYPE, problem
 from config.django_handler import ThreadedHandler
+from config.hosts import Hosts
 from monitors import ingest
 from monitors.ingest.body import BodyOutcome, read_body, replay
 from monitors.ingest.lane import Event, LaneRefused, Receive, Scope, Send, fast_slug, try_lane
 from monitors.ingest.recorder import Recorder
+from statuspages.serving.lane import PREFIX as PAGES
+from statuspages.serving.lane import PageLane
+from statuspages.serving.source import Source
 
-# Paths that answer on any Host: scripts inside a VPC reach us by names of their own.
-ANY_HOST = ("/api/push/", "/api/ping/", "/healthz", "/readyz", "/metrics")
+# Paths that answer on any Host, as pushes do: machines reach us by names of their own.
+ANY_HOST = frozenset({"/readyz", "/readyz/", "/metrics", "/metrics/", "/internal/tls-ask"})
 BODY_LIMITED = ("/api/push/", "/api/ping/")
 MOST_QUEUED = 128
 QUEUE_SECONDS = 5.0
@@ -42,6 +46,8 @@ class Application:
         self._queued = 0
         self._lane_is_on: bool = settings.PUSH_LANE
         self._host = settings.BASE_HOST.encode()
+        self._hosts = Hosts(settings.BASE_URL, embedded=settings.EMBEDDED)
+        self._pages = PageLane(Source(ingest.connection_parameters))
         self._django = ThreadedHandler(threads=settings.DJANGO_SLOTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +69,7 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 ingest.use_recorder(None)
+                await self._pages.stop()
                 if self.recorder is not None:
                     await self.recorder.stop()
                 await send({"type": "lifespan.shutdown.complete"})
@@ -74,13 +81,28 @@ class Application:
             await self._serve_push(scope, receive, send)
         elif path == "/healthz":
             await _plain(send, 200, b"ok\n")
-        elif path.startswith(ANY_HOST):
+        elif path in ANY_HOST:
             self._set_host(scope)
             await self._serve_django(scope, receive, send)
         elif settings.TOCSIN_ROLE == "ingest":
             await _problem(send, 404, "Not found.")
         else:
-            await self._serve_page(scope, receive, send)
+            await self._serve_by_host(scope, receive, send)
+
+    async def _serve_by_host(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve everything on our own host, one status page on its domain, nothing elsewhere."""
+        domain = self._hosts.foreign(scope["headers"])
+        if domain is not None:
+            slug = await self._pages.serve_domain(scope, domain, send)
+            if slug is None:
+                return
+            scope["tocsin.domain"] = domain
+            scope["path"] = f"{PAGES}{slug}{scope['path']}"
+            scope["raw_path"] = f"{PAGES}{slug}".encode() + scope.get("raw_path", b"/")
+            self._set_host(scope)
+        elif scope["path"].startswith(PAGES) and await self._pages.serve_slug(scope, send):
+            return
+        await self._serve_page(scope, receive, send)
 
     async def _serve_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body before a slot is taken: who sends slowly must not hold one."""

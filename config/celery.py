@@ -53,10 +53,12 @@ app.conf.update(
     beat_schedule={
         "check_silence": {"task": "incidents.tasks.check_silence", "schedule": TICK_SECONDS},
         "deliver": {"task": "incidents.tasks.deliver", "schedule": TICK_SECONDS},
+        # Here it only wakes a thread: see statuspages/tasks.py.
+        "refresh_pages": {"task": "statuspages.tasks.refresh", "schedule": TICK_SECONDS},
         "tidy": {"task": "incidents.tasks.tidy", "schedule": 60.0},
         "maintain": {"task": "incidents.tasks.maintain", "schedule": 3600.0},
     },
     beat_max_loop_interval=1,
     timezone="UTC",
 )
-app.autodiscover_tasks(["incidents"])
+app.autodiscover_tasks(["incidents", "statuspages"])

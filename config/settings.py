@@ -61,6 +61,13 @@ OUTBOUND_ALLOW = tuple(
     if cidr.strip()
 )
 
+# --- status pages ---------------------------------------------------------------------------
+PAGES_EXPORT_DIR = env.str("PAGES_EXPORT_DIR", "")  # public pages are written here as files too
+# Who is asked for the proof of a custom domain, as address or address:port; else the system's.
+DNS_SERVERS = tuple(
+    server.strip() for server in env.str("DNS_SERVERS", "").split(",") if server.strip()
+)
+
 # What Twilio's kinds use where a channel or contact method names no account of its own.
 TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", "")
 TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", "")

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^metrics/?$", health.metrics),
     path("robots.txt", wellknown.robots),
     path("favicon.ico", wellknown.favicon),
+    path("", include("statuspages.urls")),
     path("api/v1/", include("config.urls_api")),
     re_path(r"^api/.*$", csrf_exempt(not_found)),
     path("accounts/", include("allauth.urls")),

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.api.urls")),
     path("", include("monitors.api.urls")),
     path("", include("incidents.api.urls")),
+    path("", include("statuspages.api.urls")),
     # A form's token is asked for before the view is: an unknown path must not answer 403.
     re_path(r"^", csrf_exempt(not_found)),
 ]

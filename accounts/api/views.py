@@ -29,6 +29,7 @@ class TenantView(APIView):
 
     schema = TenantSchema()
     metadata_class = None
+    most_body_bytes = MOST_BODY_BYTES
     _oversized = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -42,8 +43,8 @@ class TenantView(APIView):
         A chunked body has no Content-Length, for which DRF would read an empty one.
         """
         if request.method in ("POST", "PATCH", "PUT"):
-            body = request.read(MOST_BODY_BYTES + 1)
-            self._oversized = len(body) > MOST_BODY_BYTES
+            body = request.read(self.most_body_bytes + 1)
+            self._oversized = len(body) > self.most_body_bytes
             request._body = b"" if self._oversized else body
             request.META["CONTENT_LENGTH"] = str(len(body))
         return super().initialize_request(request, *args, **kwargs)
@@ -52,7 +53,7 @@ class TenantView(APIView):
         """Check key, scope, body size and query string, then enter the team."""
         super().initial(request, *args, **kwargs)
         if self._oversized:
-            raise TooLarge(f"The body is larger than {MOST_BODY_BYTES} bytes.")
+            raise TooLarge(f"The body is larger than {self.most_body_bytes} bytes.")
         for name, values in request.query_params.lists():
             if any("\x00" in value for value in values):
                 raise ValidationError(

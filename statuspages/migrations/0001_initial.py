@@ -133,6 +133,7 @@ class Migration(migrations.Migration):
                 ('status_since', models.DateTimeField(default=django.utils.timezone.now)),
                 ('show_uptime', models.BooleanField(default=True)),
                 ('show_latency', models.BooleanField(default=False)),
+                ('history_stale_at', models.DateTimeField(null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('team', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.team')),
@@ -191,6 +192,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='post',
+            index=models.Index(models.F('page'), condition=models.Q(('resolved_at', None)), name='post_open'),
+        ),
+        migrations.AddIndex(
+            model_name='post',
             index=models.Index(models.F('scheduled_for'), condition=models.Q(('is_maintenance', True), ('resolved_at', None)), name='post_planned'),
         ),
         migrations.AddConstraint(
@@ -224,6 +229,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='component',
             constraint=models.UniqueConstraint(models.F('team'), models.F('id'), name='component_team_id'),
+        ),
+        migrations.AddIndex(
+            model_name='component',
+            index=models.Index(models.F('history_stale_at'), condition=models.Q(('history_stale_at__isnull', False)), name='component_stale'),
         ),
         migrations.AddConstraint(
             model_name='asset',
@@ -260,6 +269,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('major', 'Major'), ('partial', 'Partial'), ('degraded', 'Degraded'), ('maintenance', 'Maintenance'), ('no_data', 'No Data')], max_length=11)),
                 ('started_at', models.DateTimeField()),
                 ('ended_at', models.DateTimeField(null=True)),
+                ('derived', models.BooleanField(default=False)),
                 ('component', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='spans', to='statuspages.component')),
                 ('team', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.team')),
             ],
@@ -299,6 +309,20 @@ class Migration(migrations.Migration):
             options={
                 'indexes': [models.Index(fields=['post', 'at'], name='postupdate_of_post')],
                 'constraints': [models.UniqueConstraint(models.F('team'), models.F('id'), name='postupdate_team_id'), accounts.tenancy.TenantKey(field='post', name='postupdate_post_team')],
+            },
+        ),
+        migrations.CreateModel(
+            name='PostNotice',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('handled_at', models.DateTimeField(null=True)),
+                ('post_update', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='notice', to='statuspages.postupdate')),
+                ('team', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.team')),
+            ],
+            options={
+                'indexes': [models.Index(models.F('id'), condition=models.Q(('handled_at__isnull', True)), name='postnotice_open')],
+                'constraints': [accounts.tenancy.TenantKey(field='post_update', name='postnotice_update_team')],
             },
         ),
         migrations.AddConstraint(

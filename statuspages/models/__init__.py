@@ -2,7 +2,7 @@
 
 from statuspages.models.components import Component, ComponentGroup, ComponentMonitor, ComponentSpan
 from statuspages.models.pages import Asset, PageSnapshot, StatusPage
-from statuspages.models.posts import Post, PostComponent, PostTemplate, PostUpdate
+from statuspages.models.posts import Post, PostComponent, PostNotice, PostTemplate, PostUpdate
 from statuspages.models.subscribers import Subscriber
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "PageSnapshot",
     "Post",
     "PostComponent",
+    "PostNotice",
     "PostTemplate",
     "PostUpdate",
     "StatusPage",

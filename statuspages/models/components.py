@@ -59,7 +59,8 @@ class Component(TenantModel):
     """One line of a page: one monitor, several under a rule, or set by hand.
 
     `manual_status` wins over the monitors; empty for automatic. `status` is what is shown, since
-    `status_since`: the engine writes it when the monitors or posts change.
+    `status_since`: the engine writes it when the monitors or posts change. `history_stale_at` is
+    set when its monitors or rule changed, until the engine has worked its history out again.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -87,6 +88,7 @@ class Component(TenantModel):
     status_since = models.DateTimeField(default=now)
     show_uptime = models.BooleanField(default=True)
     show_latency = models.BooleanField(default=False)
+    history_stale_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=now, editable=False)
     updated_at = models.DateTimeField(default=now)
 
@@ -96,6 +98,13 @@ class Component(TenantModel):
             models.UniqueConstraint("team", "id", name="component_team_id"),
             TenantKey(field="page", name="component_page_team"),
             TenantKey(field="group", name="component_group_team"),
+        ]
+        indexes = [
+            models.Index(
+                "history_stale_at",
+                name="component_stale",
+                condition=Q(history_stale_at__isnull=False),
+            )
         ]
 
     def __str__(self) -> str:
@@ -136,7 +145,9 @@ class SpanKind(models.TextChoices):
 class ComponentSpan(TenantModel):
     """A time in which a component was not plainly operational: a sparse history.
 
-    [started_at, ended_at), open while `ended_at` is empty. What no span covers was good.
+    [started_at, ended_at), open while `ended_at` is empty. What no span covers was good. Spans
+    never overlap; a `derived` one follows from the monitors' changes and can be worked out again,
+    the others tell what people set or announced.
     """
 
     component = models.ForeignKey(
@@ -145,6 +156,7 @@ class ComponentSpan(TenantModel):
     kind = models.CharField(max_length=11, choices=SpanKind.choices)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    derived = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

@@ -89,6 +89,7 @@ class Post(TenantModel):
         ]
         indexes = [
             models.Index(fields=["page", "-started_at"], name="post_of_page"),
+            models.Index("page", name="post_open", condition=Q(resolved_at=None)),
             models.Index(
                 "scheduled_for",
                 name="post_planned",
@@ -152,6 +153,23 @@ class PostUpdate(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.status} at {self.at}"
+
+
+class PostNotice(TenantModel):
+    """An update that subscribers are to be told of; `handled_at` is when they were put in line."""
+
+    post_update = models.OneToOneField(
+        PostUpdate, on_delete=models.CASCADE, db_constraint=False, related_name="notice"
+    )
+    created_at = models.DateTimeField(default=now, editable=False)
+    handled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [TenantKey(field="post_update", name="postnotice_update_team")]
+        indexes = [models.Index("id", name="postnotice_open", condition=Q(handled_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"notice of {self.post_update_id}"
 
 
 class PostTemplate(TenantModel):

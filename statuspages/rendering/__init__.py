@@ -1,1 +1,1 @@
-"""Representations of a page: functions from a view to bytes."""
+"""What visitors get: every representation of a page, made from plain values."""

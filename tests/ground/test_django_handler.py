@@ -13,7 +13,8 @@ from tests.monitors.pushing import ask
 @pytest.mark.django_db(transaction=True)
 def test_a_static_file_is_streamed_whole() -> None:
     async def fetch() -> tuple[int, int, str]:
-        reply = await ask(Application(), "GET", "/static/bootstrap/css/bootstrap.min.css")
+        path = "/static/bootstrap/css/bootstrap.min.css"
+        reply = await ask(Application(), "GET", path, host=b"127.0.0.1:8000")
         return reply.status, len(reply.body), reply.headers["content-length"]
 
     status, size, announced = asyncio.run(fetch())

@@ -51,6 +51,7 @@ async def ask(
     headers: tuple[tuple[bytes, bytes], ...] = JSON,
     query: bytes = b"",
     chunks: int = 0,
+    host: bytes = b"anything",
 ) -> Reply:
     """Send one HTTP request to an ASGI application, in `chunks` without a length if given."""
     length = () if chunks else ((b"content-length", b"%d" % len(body)),)
@@ -65,7 +66,7 @@ async def ask(
         "raw_path": path.encode(),
         "root_path": "",
         "query_string": query,
-        "headers": [(b"host", b"anything"), *headers, *length, *coding],
+        "headers": [(b"host", host), *headers, *length, *coding],
         "client": ("127.0.0.1", 40_000),
         "server": ("127.0.0.1", 8000),
     }

@@ -6,19 +6,25 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
+from django.utils.module_loading import import_string
 
 from incidents import engine
 from incidents.delivery.pool import SenderPool
 
 LOOK_SECONDS = 1.0
 STALE_SECONDS = 5.0
+PART_STALE_SECONDS = 15.0
 MAINTAIN_SECONDS = 3600.0
 
 log = logging.getLogger("tocsin.standby")
+_NONE: Mapping[str, Callable[..., Any]] = MappingProxyType({})
 
 
 class Command(BaseCommand):
@@ -28,17 +34,27 @@ class Command(BaseCommand):
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
-        standby = Standby(SenderPool())
+        standby = Standby(SenderPool(), other_parts())
         while not stopping.wait(LOOK_SECONDS):
             standby.look(time.monotonic())
         standby.pool.close()
 
 
-class Standby:
-    """Looks at the stamps of the engine's parts and stands in for those that are stale."""
+def other_parts() -> dict[str, Callable[..., Any]]:
+    """Return what rooms above this one name as `standby_part` in their AppConfig."""
+    named = (getattr(room, "standby_part", None) for room in apps.get_app_configs())
+    return {part: import_string(path) for part, path in filter(None, named)}
 
-    def __init__(self, pool: SenderPool) -> None:
+
+class Standby:
+    """Looks at the stamps of the engine's parts and stands in for those that are stale.
+
+    `parts` are other rooms' parts by stamp: each function begins a round and does not wait for it.
+    """
+
+    def __init__(self, pool: SenderPool, parts: Mapping[str, Callable[..., Any]] = _NONE) -> None:
         self.pool = pool
+        self.parts = parts
         self._standing_in: set[str] = set()
         self._maintain_at = 0.0
 
@@ -53,6 +69,9 @@ class Standby:
             if now >= self._maintain_at:
                 self._maintain_at = now + MAINTAIN_SECONDS
                 engine.maintain(runner="maintain:standby")
+            for part, begin in self.parts.items():
+                if self._is_stale(part, ages, PART_STALE_SECONDS):
+                    begin(runner=f"{part}:standby")
         except (DatabaseError, InterfaceError) as error:
             log.warning("no database: %s", type(error).__name__)
             connection.close()
@@ -61,8 +80,8 @@ class Standby:
             log.exception("standby round failed")
             connection.close()
 
-    def _is_stale(self, part: str, ages: dict[str, float]) -> bool:
-        stale = ages.get(part, STALE_SECONDS + 1) > STALE_SECONDS
+    def _is_stale(self, part: str, ages: dict[str, float], limit: float = STALE_SECONDS) -> bool:
+        stale = ages.get(part, limit + 1) > limit
         if stale != (part in self._standing_in):
             log.warning("%s for %s", "standing in" if stale else "standing back", part)
             (self._standing_in.add if stale else self._standing_in.discard)(part)
