@@ -23,7 +23,8 @@ from accounts.api.pagination import parse_instant
 from accounts.api.problems import Conflict, problem_response
 from accounts.api.views import TenantViewSet
 from accounts.models import Membership
-from incidents.api.rotation_fields import OnCallRotationSerializer, show_instant
+from incidents.api.fields import show_instant
+from incidents.api.rotation_fields import OnCallRotationSerializer
 from incidents.models import Rotation
 from incidents.oncall import rotations
 from incidents.oncall.calendar import calendar_feed, key_opens

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+from accounts.durations import say_time
 from incidents.channels.base import Field, Message, Outcome
 from incidents.channels.facts import IncidentFacts, read_facts
 from incidents.channels.posting import ConfigReader, HttpKind
-from incidents.channels.wording import clean_line, say_time
+from incidents.channels.wording import clean_line
 from incidents.outbound.addresses import Network
 
 ALERT_NAME = "MonitorDown"

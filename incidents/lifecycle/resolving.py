@@ -48,6 +48,10 @@ def resolve_in_memory(
             work.cancelled[delivery.id] = at
         else:
             kept.append(delivery)
+    if reason == "recovered" and work.cancelled.keys() & {
+        d.id for d in work.sent.get(incident.pk, [])
+    }:
+        work.note(incident, at, "skipped", "Messages that still waited were cancelled: it is over.")
     if reason == "deleted":
         return
     team = work.teams[incident.team_id]
@@ -89,7 +93,11 @@ def cancel_unsent(incident_id: UUID, *, at: datetime, resent_too: bool) -> int:
     waiting = Delivery.objects.filter(incident_id=incident_id, state=DeliveryState.PENDING)
     if not resent_too:
         waiting = waiting.exclude(event=RESENT)
-    return waiting.update(state=DeliveryState.CANCELLED, finished_at=at)
+    # Locked in the order of their ids, as everywhere.
+    locked = waiting.select_for_update(no_key=True).order_by("id").values_list("id", flat=True)
+    return Delivery.objects.filter(pk__in=list(locked)).update(
+        state=DeliveryState.CANCELLED, finished_at=at
+    )
 
 
 def later_notices(
@@ -131,7 +139,12 @@ def _later_payloads(
         if delivery.kind in KINDS and f"incident.{kind}" not in KINDS[delivery.kind].events:
             continue
         contact = Contact(
-            delivery.contact, delivery.kind, delivery.channel_id, reason, delivery.contact_method_id
+            delivery.contact,
+            delivery.kind,
+            delivery.channel_id,
+            reason,
+            delivery.contact_method_id,
+            direct=delivery.direct,
         )
         payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
         payloads.append((contact, payload))

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.signing import BadSignature, Signer
 
-VALID = timedelta(days=7)
+VALID = timedelta(days=14)
 _SALT = "tocsin.acknowledge"
 
 

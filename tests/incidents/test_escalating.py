@@ -16,7 +16,8 @@ from incidents.lifecycle.actions import (
     resolve_incident,
     snooze_incident,
 )
-from incidents.lifecycle.escalating import ROUND_PAUSE
+from incidents.lifecycle.advance import advance
+from incidents.lifecycle.escalating import ROUND_PAUSE, fire_steps
 from incidents.models import ContactMethod, Delivery, EscalationStep, IncidentState
 from incidents.oncall.rotations import update_rotation
 from incidents.policies.policies import StepValues, update_policy
@@ -45,7 +46,9 @@ from tests.incidents.telling import (
     states,
     timeline,
 )
+from tests.monitors.pushing import push
 from tests.providers import Provider
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -395,3 +398,15 @@ def test_a_rule_that_goes_on_starts_several_policies(team, monitor, ana, ben):
     go(monitor, "fail")
     deliver_here()
     assert sorted(told()) == ["ana@example.org", "ben@example.org"]
+
+
+def test_two_engines_at_once_fire_each_step_once(team, ana):
+    """S5."""
+    policy_of(team, (0, [ana]), (0, [ana]), (0, [ana]), repeat=1)
+    for _ in range(20):
+        push(MonitorFactory(team=team), "fail")
+    advance()
+    at_once(*[lambda: [fire_steps(limit=7) for _ in range(12)]] * 4)
+    assert {ladder.firings for i in incidents() for ladder in ladders(i)} == {3}
+    assert Delivery.objects.filter(event="incident.opened").count() == 60
+    assert {i.step_seq for i in incidents()} == {3}
