@@ -70,6 +70,7 @@ class AlertmanagerKind(HttpKind):
         {"incident.opened", "incident.firing", "incident.resolved"}
     )
     digests: ClassVar[bool] = False
+    keeps_account: ClassVar[bool] = True
     resend_seconds: ClassVar[int | None] = RESEND_SECONDS
 
     def clean(self, config: Mapping[str, Any], *, allow: Sequence[Network]) -> dict[str, Any]:

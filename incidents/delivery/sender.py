@@ -15,7 +15,7 @@ from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, re
 from incidents.delivery.pacing import DIGEST
 from incidents.models import Channel, ContactMethod, Incident, IncidentState
 from incidents.notifications.compose import queue_disabled_method_notice, queue_disabled_notice
-from incidents.notifications.links import acknowledge_url
+from incidents.notifications.links import Link, acknowledge_url
 from monitors.queries import database_now
 
 log = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ def _attempt(leased: Leased) -> Outcome:
     payload = leased.payload
     if leased.event == "incident.opened" and leased.incident_id is not None:
         actor = str(payload.get("to") or leased.contact)
-        link = acknowledge_url(leased.incident_id, actor=actor, sent_at=leased.created_at)
-        payload = {**payload, "acknowledge_url": link}
+        link = Link(leased.incident_id, actor, leased.channel_id, leased.contact_method_id)
+        payload = {**payload, "acknowledge_url": acknowledge_url(link, sent_at=leased.created_at)}
     message = Message(key=str(leased.id), event=leased.event, at=leased.created_at, payload=payload)
     try:
         return kind.send(message, config, now=now())

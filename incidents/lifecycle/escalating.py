@@ -20,8 +20,16 @@ from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
-from incidents.lifecycle.work import event_row
-from incidents.models import Delivery, Escalation, Incident, Notification, TimelineEvent
+from incidents.lifecycle.resolving import later_payloads
+from incidents.lifecycle.work import Sent, event_row
+from incidents.models import (
+    Delivery,
+    Escalation,
+    Incident,
+    IncidentState,
+    Notification,
+    TimelineEvent,
+)
 from incidents.notifications.compose import Contact, delivery_rows, notification_row
 from incidents.notifications.fallback import turn_to_next
 from incidents.notifications.payload import incident_payload, monitor_facts
@@ -41,15 +49,16 @@ log = logging.getLogger(__name__)
 
 # name: claim_escalations
 # Lock the incidents whose next step is due, in turns over the teams: one with ten thousand lets
-# another's first one through.
+# another's first one through. A first step that was due when the monitor recovered fires as well.
 CLAIM = """
 SELECT e.id, e.incident_id, clock_timestamp()
 FROM (
-  SELECT id, incident_id, row_number() OVER (PARTITION BY team_id ORDER BY next_step_at, id) AS turn
+  SELECT id, incident_id, firings,
+    row_number() OVER (PARTITION BY team_id ORDER BY next_step_at, id) AS turn
   FROM incidents_escalation
   WHERE next_step_at <= clock_timestamp() AND (%(only)s::uuid IS NULL OR id = %(only)s)) e
 JOIN incidents_incident i ON i.id = e.incident_id
-WHERE i.state = 'open'
+WHERE i.state = 'open' OR (i.resolved_reason = 'recovered' AND e.firings = 0)
 ORDER BY e.turn LIMIT %(limit)s FOR NO KEY UPDATE OF i SKIP LOCKED
 """
 
@@ -209,7 +218,27 @@ def _fire(firing: _Firing, incident: Incident, escalation: Escalation) -> None:
         firing.note(incident, "skipped", f"{name} reached nobody.")
     escalation.firings += 1
     escalation.reached = escalation.reached or bool(rows)
+    if incident.state != IncidentState.OPEN:
+        escalation.next_step_at = None
+        _tell_the_end(firing, incident, rows)
+        return
     _set_next(firing, incident, escalation, reached=bool(rows))
+
+
+def _tell_the_end(firing: _Firing, incident: Incident, pages: Sequence[Row]) -> None:
+    """Follow the pages of an incident that is over already by its end, each after its page."""
+    payloads, after = later_payloads(
+        "resolved",
+        incident,
+        firing.teams[incident.team_id],
+        firing.monitors.get(incident.monitor_id, {}),
+        [Sent.of(page) for page in pages],
+    )
+    rows = delivery_rows(
+        incident=incident, kind="resolved", payloads=payloads, at=firing.now, after=after
+    )
+    firing.deliveries += rows
+    firing.notifications += [notification_row(row, step_seq=incident.step_seq) for row in rows]
 
 
 def _set_next(
@@ -257,6 +286,7 @@ def _queue(
         label = reached.person or way.label
         contact = Contact(way.key, way.kind, way.channel_id, reason, way.method_id, label)
         payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
+        payload["incident"] |= {"state": "open", "resolved_at": None, "resolved_reason": None}
         at = due_at(way, fired_at=firing.now, severity=incident.severity)
         rows += delivery_rows(
             incident=incident, kind="opened", payloads=[(contact, payload)], at=at

@@ -63,10 +63,13 @@ WHERE i.id = r.id
 """
 
 # name: stop_ladders
-# No further step of incidents that are over.
+# No further step of incidents that are over. A first one that was due before the monitor recovered
+# by itself still fires: a fail and a pass within one second are both told.
 _STOP = """
-UPDATE incidents_escalation SET next_step_at = NULL
-WHERE incident_id = ANY(%s) AND next_step_at IS NOT NULL
+UPDATE incidents_escalation e SET next_step_at = NULL
+FROM incidents_incident i
+WHERE i.id = e.incident_id AND i.id = ANY(%s) AND e.next_step_at IS NOT NULL
+  AND NOT (e.firings = 0 AND e.next_step_at <= i.resolved_at AND i.resolved_reason = 'recovered')
 """
 
 # name: mark_incidents

@@ -154,7 +154,7 @@ def _told(incidents: Sequence[Incident]) -> set[tuple[UUID, str]]:
 def _owner_step(incident: Incident) -> int:
     """Return the step number of the owners' mail: another one each time it is opened again."""
     at = incident.reopened_at
-    return OWNER_STEP + (int(at.timestamp()) % OWNER_STEP if at else 0)
+    return OWNER_STEP + (int(at.timestamp() * 1000) % 1_000_000_000 if at else 0)
 
 
 def _event(incident: Incident, at: datetime, kind: str, text: str) -> dict[str, Any]:

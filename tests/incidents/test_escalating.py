@@ -9,6 +9,7 @@ from django.core import mail
 
 from accounts.models import Membership
 from incidents.delivery.pool import deliver_here
+from incidents.destinations import create_channel
 from incidents.engine import run_round
 from incidents.lifecycle.actions import (
     acknowledge_incident,
@@ -410,3 +411,45 @@ def test_two_engines_at_once_fire_each_step_once(team, ana):
     assert {ladder.firings for i in incidents() for ladder in ladders(i)} == {3}
     assert Delivery.objects.filter(event="incident.opened").count() == 60
     assert {i.step_seq for i in incidents()} == {3}
+
+
+def test_a_fail_and_a_pass_within_one_second_are_both_told_in_order(team, monitor, ana):
+    """I3, through a policy: the incident is over before its first step fires."""
+    policy_of(team, (0, [ana]), (60, [ana]))
+    go(monitor, "pass")
+    go(monitor, "fail", "pass")
+    deliver_here()
+    deliver_here()
+    assert [letter.subject.split(":")[0] for letter in mail.outbox] == [
+        "[Tocsin] Down",
+        "[Tocsin] Up",
+    ]
+    (incident,) = incidents()
+    assert incident.state == "resolved"
+    assert incident.opened_at <= incident.resolved_at
+    assert ladders(incident)[0].next_step_at is None
+    make_steps_due()
+    run_round()
+    assert len(deliveries()) == 2
+
+
+def test_a_blip_before_a_delayed_first_step_pages_nobody(team, monitor, ana):
+    policy_of(team, (60, [ana]))
+    go(monitor, "fail", "pass")
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == []
+
+
+def test_deleting_a_monitor_closes_the_alert_at_a_provider_that_keeps_account(team, monitor):
+    with Provider(lambda n: 202) as provider:
+        config = {"routing_key": "R" * 32, "api_url": provider.url}
+        channel = create_channel(team=team, name="pd", kind="pagerduty", config=config)
+        policy_of(team, (0, [channel]))
+        go(monitor, "fail")
+        deliver_here()
+        delete_monitor(monitor=monitor)
+        run_round()
+        deliver_here()
+        assert [got.json["event_action"] for got in provider.got] == ["trigger", "resolve"]
