@@ -27,6 +27,7 @@ from incidents.console.channel_forms import (
 from incidents.console.deliveries import count_carried
 from incidents.console.forms import RouteForm
 from incidents.destinations import (
+    ChannelInUse,
     DuplicateName,
     create_channel,
     delete_channel,
@@ -193,7 +194,12 @@ def delete(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Ask once more, by name and with what would miss it, and delete a channel."""
     channel = get_object(Channel.objects.all(), pk)
     if request.method == "POST":
-        delete_channel(channel=channel)
+        try:
+            delete_channel(channel=channel)
+        except ChannelInUse as error:
+            names = ", ".join(f"“{name}”" for name in error.policies)
+            messages.error(request, f"Take it out of these policies first: {names}.")
+            return redirect("console:channel-delete", team=access.team.slug, pk=pk)
         messages.success(request, f"“{channel.name}” is deleted.")
         return _back(access)
     targets = EscalationTarget.objects.filter(channel=channel).select_related("step__policy")

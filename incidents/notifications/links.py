@@ -2,8 +2,8 @@
 
 A link opens a page with a button; following it changes nothing. It names the incident, whom the
 message went to and by which channel or contact method, is signed with the installation's key, and
-ends after a few days, or with that channel, method or membership. It is the same on every attempt at
-one message.
+ends after a few days, or with that channel, method or membership. It is the same on every attempt
+at one message.
 """
 
 from __future__ import annotations
