@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
-from icalendar import Calendar, vText
+from icalendar import Calendar
 
 from accounts.models import Membership, Team, User
 from config.redaction import redact
@@ -309,7 +309,7 @@ def test_the_calendar_is_well_formed_whatever_the_names(api: Api, people: list[s
     assert not [char for char in body.decode() if ord(char) < 32 and char not in "\r\n"]
     assert b"\r\nX-EVIL" not in body
     calendar = Calendar.from_ical(body)
-    assert vText.from_ical(str(calendar["x-wr-calname"])) == made["name"]
+    assert str(calendar["x-wr-calname"]).replace("\\,", ",") == made["name"]
     summaries = {str(event["summary"]) for event in calendar.walk("VEVENT")}
     assert summaries == {
         f"{people[1]}: {made['name']}",
