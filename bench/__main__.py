@@ -22,7 +22,7 @@ from bench.installation import Bed, made_bed
 from bench.population import Population, grow, populate
 from config.installation import PROJECT
 
-PARTS = ("pushes", "statement", "alarms", "sweep", "outages", "pages")
+PARTS = ("pushes", "statement", "alarms", "sweep", "outages", "on-call", "pages")
 MANY_MONITORS = 1_000_000
 PROBES, OUTAGE, LARGE_OUTAGE = 200, 10_000, 100_000
 RESULTS = PROJECT / "var" / "bench"
@@ -42,6 +42,7 @@ class Effort:
     steady: float
     windows: tuple[int, ...]
     outages: tuple[int, ...]
+    on_call_minutes: float
 
 
 FULL = Effort(
@@ -54,6 +55,7 @@ FULL = Effort(
     steady=30,
     windows=(90, 300),
     outages=(OUTAGE, LARGE_OUTAGE),
+    on_call_minutes=3.2,
 )
 QUICK = Effort(
     monitors=20_000,
@@ -65,6 +67,7 @@ QUICK = Effort(
     steady=6,
     windows=(90,),
     outages=(OUTAGE,),
+    on_call_minutes=1.4,
 )
 
 
@@ -83,7 +86,7 @@ def measure(
 
         readings = measure_pages(bed, seconds=effort.pushes, rounds=effort.rounds, say=say)
         figures["pages"] = [dataclasses.asdict(reading) for reading in readings]
-    if parts == ["pages"]:
+    if not set(parts) - {"on-call", "pages"}:
         return figures
     population = populate(bed, monitors=effort.monitors)
     say(f"{effort.monitors:,} monitors")
@@ -192,6 +195,15 @@ def main() -> int:
         django.setup()
         effort = QUICK if options.quick else FULL
         figures = measure(bed, effort, list(options.only), large=options.large, say=say)
+    if "on-call" in options.only:
+        # After the bed's servers have gone: this part runs a whole installation of its own.
+        from bench.on_call import measure_on_call
+
+        figures["on_call"] = dataclasses.asdict(
+            measure_on_call(
+                monitors=OUTAGE, minutes=effort.on_call_minutes, parent=options.on, say=say
+            )
+        )
     from bench.report import write_page, write_table
 
     figures["command"] = " ".join(["python -m bench", *sys.argv[1:]])

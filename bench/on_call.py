@@ -6,23 +6,13 @@ of them, while monitors of another team fail by pushes. Then all ten thousand pa
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import email
-import email.policy
-import http.client
-import http.server
-import json
+import itertools
 import os
 import re
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,15 +20,13 @@ from typing import Any
 
 import psycopg
 
-from bench.installation import _free_port
-from config.installation import PROJECT, Layout
+from bench.whole import Installation, Receiver, made_up
 
-READY_SECONDS = 90.0
 LEAD_SECONDS = 6.0  # from making the monitors fall due to the moment in which they do
 MOST_SECONDS = 60.0  # so long each part may take before it counts as never
 LOOK_SECONDS = 0.1
 OTHERS_AT = (1.0, 5.0, 20.0)
-MINUTE = 60.0
+MINUTE, SLACK_SECONDS = 60.0, 1.0
 PERSON, OTHER = "ana@acme.example", "ben@beta.example"
 
 _MONITOR_ID = "('019c0000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid"
@@ -107,16 +95,6 @@ WHERE event = %s AND contact LIKE %s AND state = 'delivered'
 CARRIED = "SELECT event, payload -> 'counts' FROM incidents_delivery WHERE id::text = %s"
 
 
-@dataclass(frozen=True)
-class Mail:
-    """One mail: when its file was complete, in Unix seconds, to whom, and what it carried."""
-
-    at: float
-    key: str
-    to: str
-    subject: str
-
-
 @dataclass
 class Paging:
     """What one person got of a turn of the outage; times in seconds from its moment."""
@@ -125,6 +103,7 @@ class Paging:
     all_seconds: float = float("nan")  # until every message was delivered, by itself or in a digest
     per_minute: list[int] = field(default_factory=list)
     least_apart_seconds: float = float("nan")
+    at: list[float] = field(default_factory=list)  # of each message
     subjects: list[str] = field(default_factory=list)
     told: int = 0  # as the messages themselves have it
     delivered: int = 0
@@ -152,156 +131,17 @@ class Outage:
     all_resolved_seconds: float = float("nan")
     opened: Paging = field(default_factory=Paging)
     resolved: Paging = field(default_factory=Paging)
+    most_in_a_minute: int = 0  # to the person on call, over both turns
     others: list[Other] = field(default_factory=list)
     listening_gaps: int = 0
-
-
-class Receiver:
-    """A webhook's receiver on loopback: when which monitor's page arrived, in Unix seconds."""
-
-    def __init__(self) -> None:
-        self.arrived: dict[str, float] = {}
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                at = time.time()
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                if body["type"] == "incident.opened":
-                    receiver.arrived.setdefault(body["data"]["monitor"]["name"], at)
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
-
-    def __enter__(self) -> Receiver:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class Installation:
-    """`make up` on a data directory of its own."""
-
-    def __init__(self, data: Path) -> None:
-        self.data, self.port = data, _free_port()
-        own = ("TOCSIN_", "DJANGO_", "PG")
-        named = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "EMAIL_URL", "BASE_URL")
-        self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(own) and k not in named},
-            "TOCSIN_DATA": str(data),
-            "PORT": str(self.port),
-            "OUTBOUND_ALLOW": "127.0.0.0/8",
-        }
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """Start everything, wait until it is ready, and stop it at the end."""
-        with (self.data / "up.log").open("ab") as output:
-            process = subprocess.Popen(
-                ["make", "-s", "up"],
-                cwd=PROJECT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        try:
-            self._wait_ready()
-            yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
-            process.wait(30)
-
-    def _wait_ready(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.request("GET", "/readyz")[0] == 200:
-                    return
-            time.sleep(0.2)
-        raise TimeoutError("not ready: " + (self.data / "up.log").read_text()[-2000:])
-
-    def bootstrap(self, address: str, team: str) -> str:
-        """Make a team with one owner; return an API key."""
-        command = [sys.executable, "manage.py", "bootstrap", "--email", address, "--team", team]
-        done = subprocess.run(
-            command, cwd=PROJECT, env=self.environment, capture_output=True, text=True, check=True
-        )
-        return str(json.loads(done.stdout)["api_key"])
-
-    def request(
-        self, method: str, path: str, body: Any = None, *, key: str = ""
-    ) -> tuple[int, bytes]:
-        """Return the status and the body of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        sent = None
-        if body is not None:
-            sent, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-        try:
-            connection.request(method, path, sent, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def create(self, key: str, path: str, **body: Any) -> dict[str, Any]:
-        """Make something through the API; return it."""
-        status, answer = self.request("POST", f"/api/v1/{path}", body, key=key)
-        if status != 201:
-            raise AssertionError(f"{path}: {status} {answer.decode()}")
-        made: dict[str, Any] = json.loads(answer)
-        return made
-
-    def push(self, monitor: dict[str, Any], status: str) -> None:
-        """Push a result. Raises AssertionError unless it was stored."""
-        path = f"/api/push/{monitor['slug']}/results"
-        code, answer = self.request("POST", path, {"status": status})
-        if code != 201:
-            raise AssertionError(f"push: {code} {answer.decode()}")
-
-    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """Return a new connection in autocommit."""
-        return psycopg.connect(Layout(self.data).database_url, autocommit=True)
-
-    def mails(self, to: str, *, since: float) -> list[Mail]:
-        """Return the mails to an address from a moment on, in order."""
-        found = []
-        for path in sorted((self.data / "mail").glob("*.eml")):
-            stamp, key = path.stem.split("-", 1)
-            at = datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC).timestamp()
-            if at < since:
-                continue
-            message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-            if to in str(message["To"]):
-                found.append(Mail(at, key, to, str(message["Subject"])))
-        return found
 
 
 def measure_on_call(
     *, monitors: int, minutes: float, parent: Path | None, say: Callable[[str], None]
 ) -> Outage:
     """Return how an outage of so many monitors went; each turn is watched for `minutes`."""
-    data = Path(tempfile.mkdtemp(prefix="tocsin-bench-on-call-", dir=parent))
-    data.chmod(0o755)
-    installation = Installation(data)
-    try:
-        with Receiver() as receiver, installation.running():
-            return _measure(installation, receiver, monitors, minutes * MINUTE, say)
-    finally:
-        layout = Layout(data)
-        for place in (layout.postgres, layout.short, data):
-            shutil.rmtree(place, ignore_errors=True)
+    with Receiver() as receiver, made_up(parent) as installation:
+        return _measure(installation, receiver, monitors, minutes * MINUTE, say)
 
 
 def _measure(
@@ -351,6 +191,10 @@ def _measure(
             installation, connection, "resolved", recovered, seconds, monitors
         )
         _say_paging(outage.resolved, "resolved", say)
+        outage.most_in_a_minute = most_in_a_minute(
+            [due + at for at in outage.opened.at] + [recovered + at for at in outage.resolved.at]
+        )
+        say(f"most messages to the person in a minute: {outage.most_in_a_minute}")
         gaps = connection.execute("SELECT count(*) FROM monitors_listeninggap").fetchone()
         outage.listening_gaps = gaps[0] if gaps else 0
     return outage
@@ -362,9 +206,7 @@ def _route_to_one_person(installation: Installation, key: str) -> None:
     rotation = installation.create(key, "rotations", name="all", timezone="UTC", layers=[layer])
     steps = [{"delay": 0, "targets": [{"rotation": rotation["id"]}]}]
     policy = installation.create(key, "escalation-policies", name="all", steps=steps)
-    installation.create(
-        key, "alert-rules", name="all", position=0, match={}, policy=policy["id"]
-    )
+    installation.create(key, "alert-rules", name="all", position=0, match={}, policy=policy["id"])
 
 
 def _make_others(
@@ -377,9 +219,7 @@ def _make_others(
     targets = [{"channel": channel["id"]}, {"member": OTHER}]
     steps = [{"delay": 0, "targets": targets}]
     policy = installation.create(key, "escalation-policies", name="all", steps=steps)
-    installation.create(
-        key, "alert-rules", name="all", position=0, match={}, policy=policy["id"]
-    )
+    installation.create(key, "alert-rules", name="all", position=0, match={}, policy=policy["id"])
     monitors = [
         installation.create(key, "monitors", name=f"other-{number}-end", silent_after=3600)
         for number in range(len(OTHERS_AT))
@@ -449,17 +289,17 @@ def _read_paging(
     if not mails:
         return paging
     times = [mail.at - start for mail in mails]
-    paging.first_seconds = times[0]
+    paging.at, paging.first_seconds = times, times[0]
     paging.per_minute = per_minute(times, seconds)
     paging.least_apart_seconds = min(
-        (later - sooner for sooner, later in zip(times, times[1:], strict=False)),
+        (later - sooner for sooner, later in itertools.pairwise(times)),
         default=float("inf"),
     )
     paging.subjects = [mail.subject for mail in mails]
     paging.subjects_right = True
     for mail in mails:
         row = connection.execute(CARRIED, [mail.key]).fetchone()
-        event, counts = row if row else ("", None)
+        event, counts = row or ("", None)
         carried = counts.get(kind, 0) if counts else int(event == f"incident.{kind}")
         paging.told += carried
         if counts and str(carried) not in re.findall(r"\d+", mail.subject.replace(",", "")):
@@ -477,17 +317,24 @@ def per_minute(times: Sequence[float], seconds: float) -> list[int]:
     return counts
 
 
+def most_in_a_minute(times: Sequence[float]) -> int:
+    """Return how many messages came in the busiest minute, for times in order.
+
+    The pace is kept by the moment of the claim. A mail is written some tenths of a second later,
+    one sooner than the other, so a minute is a second shorter here.
+    """
+    return max(
+        (sum(start <= at < start + MINUTE - SLACK_SECONDS for at in times) for start in times),
+        default=0,
+    )
+
+
 def _say_paging(paging: Paging, kind: str, say: Callable[[str], None]) -> None:
     say(
         f"{kind}: first message after {paging.first_seconds:.1f} s, by minute "
         f"{paging.per_minute}, {paging.least_apart_seconds:.1f} s apart, {paging.told:,} told, "
         f"{paging.delivered:,} delivered after {paging.all_seconds:.1f} s: {paging.subjects}"
     )
-
-
-def as_figures(outage: Outage) -> dict[str, Any]:
-    """Return the outage as the report reads it."""
-    return dataclasses.asdict(outage)
 
 
 if __name__ == "__main__":

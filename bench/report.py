@@ -8,6 +8,7 @@ from typing import Any
 from bench.alarms import Cost, total_cost
 
 Rows = Sequence[Sequence[str]]
+TURNS = ("opened", "resolved")
 
 
 def write_table(figures: dict[str, Any]) -> str:
@@ -44,6 +45,33 @@ def owed_rows(figures: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         yield from _owed_pages(figures["pages"])
     for engine in figures.get("engine", ()):
         yield from _owed_engine(engine)
+    if "on_call" in figures:
+        yield from _owed_on_call(figures["on_call"])
+
+
+def _owed_on_call(outage: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    size = f"{outage['monitors']:,} silent, one on call"
+    yield _owed(f"all incidents open, {size}", outage["all_open_seconds"], "<=", 10, "{:.1f} s")
+    yield _owed(
+        f"messages to one contact in a minute, {size}",
+        outage["most_in_a_minute"],
+        "<=",
+        1,
+        "{:.0f}",
+    )
+    slowest = max(
+        (max(other["webhook_seconds"], other["mail_seconds"]) for other in outage["others"]),
+        default=float("inf"),
+    )
+    yield _owed(f"another team's page meanwhile, {size}", slowest, "<=", 10, "{:.1f} s")
+    told = min(outage[turn][count] for turn in TURNS for count in ("told", "delivered"))
+    right = all(outage[turn]["subjects_right"] for turn in TURNS)
+    yield (
+        f"told in digests, {size}",
+        f"{told:,}",
+        f">= {outage['monitors']:,}",
+        "met" if told == outage["monitors"] and right else "NOT MET",
+    )
 
 
 def _owed_pages(readings: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
@@ -101,10 +129,14 @@ def write_page(figures: dict[str, Any]) -> str:
         parts += _alarm_parts([Cost(**cost) for cost in figures["alarms"]])
     if "pages" in figures:
         parts += [_PAGES, _table(_PAGE_HEAD, _page_rows(figures["pages"]))]
-    if any(engine["steady"] for engine in figures["engine"]):
+    if any(engine["steady"] for engine in figures.get("engine", ())):
         parts += [_STEADY, _table(_STEADY_HEAD, _steady_rows(figures)), _rearm_text(figures)]
-    if any(engine["outages"] for engine in figures["engine"]):
+    if any(engine["outages"] for engine in figures.get("engine", ())):
         parts += [_OUTAGES, _table(_OUTAGE_HEAD, _outage_rows(figures))]
+    if "on_call" in figures:
+        outage = figures["on_call"]
+        parts += [_ON_CALL.format(**outage), _table(("", ""), _on_call_rows(outage))]
+        parts += [_table(_TURN_HEAD, [_turn_row(turn, outage) for turn in TURNS])]
     return "\n".join(parts)
 
 
@@ -287,3 +319,50 @@ def _outage_rows(figures: dict[str, Any]) -> Rows:
         for engine in figures["engine"]
         for outage in engine["outages"]
     ]
+
+
+_ON_CALL = """## Many at once, and one person on call
+
+`python -m bench --only on-call`, on a whole installation by `make up`. {monitors:,} monitors of one
+team fall due in one moment; a rotation of one person is paged for each, by mail. Monitors of
+another team fail by pushes meanwhile and page a webhook and a mail address. Then all pass again.
+Messages are counted by the times of their mail files, which lie some tenths of a second after the
+claim that keeps the pace: a minute is 59 s here.
+"""
+_TURN_HEAD = (
+    "turn",
+    "first message",
+    "messages by minute",
+    "least apart",
+    "told of",
+    "all delivered after",
+)
+
+
+def _on_call_rows(outage: dict[str, Any]) -> Rows:
+    rows = [
+        ("load before", f"{outage['load_before']:.2f}"),
+        ("first incident open", f"{outage['first_open_seconds']:.1f} s"),
+        ("half of them open", f"{outage['half_open_seconds']:.1f} s"),
+        ("all open", f"{outage['all_open_seconds']:.1f} s"),
+        ("all resolved", f"{outage['all_resolved_seconds']:.1f} s"),
+        ("most messages to the person in a minute", str(outage["most_in_a_minute"])),
+        ("listening gaps", str(outage["listening_gaps"])),
+    ]
+    for other in outage["others"]:
+        label = f"another team's page, {other['after_seconds']:g} s after the outage"
+        both = f"{other['webhook_seconds']:.1f} s by webhook, {other['mail_seconds']:.1f} s by mail"
+        rows.append((label, both))
+    return rows
+
+
+def _turn_row(turn: str, outage: dict[str, Any]) -> tuple[str, ...]:
+    paging = outage[turn]
+    return (
+        turn,
+        f"{paging['first_seconds']:.1f} s",
+        ", ".join(str(count) for count in paging["per_minute"]),
+        f"{paging['least_apart_seconds']:.1f} s",
+        f"{paging['told']:,}",
+        f"{paging['all_seconds']:.1f} s",
+    )

@@ -22,14 +22,15 @@ OUTBOX_SECONDS = 30.0
 SWEEP_SECONDS = 15.0
 
 # name: readiness
-# Seconds since the listening stamp, and the age of the oldest thing that should be done by now.
+# Seconds since the listening stamp, and the age of the oldest thing that should be done by now. A
+# message that waits for an earlier one to arrive is not late.
 READINESS = """
 SELECT
   (SELECT extract(epoch FROM clock_timestamp() - at) FROM monitors_listeningstamp WHERE id = 1),
   (SELECT extract(epoch FROM clock_timestamp() - min(next_attempt_at)) FROM incidents_delivery
-    WHERE state IN ('pending', 'sending')),
-  (SELECT extract(epoch FROM clock_timestamp() - at) FROM monitors_transition
-    WHERE handled_at IS NULL ORDER BY id LIMIT 1),
+    WHERE state IN ('pending', 'sending') AND (paced OR after_id IS NULL)),
+  (SELECT extract(epoch FROM clock_timestamp() - min(at)) FROM monitors_transition
+    WHERE handled_at IS NULL),
   (SELECT extract(epoch FROM clock_timestamp() - min(check_at)) FROM monitors_heartbeat
     WHERE check_at IS NOT NULL)
 """

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # However the hours are set, what is held back is held no longer than this.
 MOST_QUIET = timedelta(days=8)
+MOST_QUIET_HOURS = 20  # entries of a method
+MOST_DELAY_SECONDS = 86_400  # of a method after the one before it
 
 # Everybody who has accepted a place, proved an address and named no way to be reached.
 _BARE = """

@@ -12,11 +12,19 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Team
 from incidents.channels.registry import kind as find_kind
-from incidents.models import Channel
+from incidents.models import Channel, EscalationPolicy
 
 
 class DuplicateName(Exception):  # noqa: N818 - it names what happened
     """The team has a channel of that name."""
+
+
+class ChannelInUse(Exception):  # noqa: N818
+    """Escalation policies page the channel; `policies` are their names."""
+
+    def __init__(self, policies: list[str]) -> None:
+        super().__init__(", ".join(policies))
+        self.policies = policies
 
 
 def create_channel(*, team: Team, name: str, kind: str, config: Mapping[str, Any]) -> Channel:
@@ -53,9 +61,15 @@ def update_channel(
 
 
 def delete_channel(*, channel: Channel) -> None:
-    """Delete a channel. What has not gone out fails, which mails the owners; its log stays."""
+    """Delete a channel. What has not gone out fails, which mails the owners; its log stays.
+
+    Raises ChannelInUse: a step that pages it would page nobody, unnoticed.
+    """
     with _changing():
         channel = Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
+        policies = EscalationPolicy.objects.filter(steps__targets__channel=channel).distinct()
+        if names := list(policies.order_by("name").values_list("name", flat=True)):
+            raise ChannelInUse(names)
         channel.delete()
 
 

@@ -14,11 +14,13 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django_scopes import scopes_disabled
 
+from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.pool import SenderPool
 from incidents.lifecycle.advance import advance
 from incidents.lifecycle.escalating import fire_steps
 from incidents.lifecycle.timers import open_released, settle_flapping, wake_incidents
 from incidents.maintenance.maintenances import refresh_spans
+from incidents.models import ContactPace
 from incidents.notifications.contacting import forget_codes
 from incidents.notifications.handoffs import announce_handoffs, look_for_leavers
 from monitors.models import ListeningGap, PushKey, PushReceipt
@@ -29,8 +31,8 @@ from monitors.sweep import sweep
 log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 50
-BATCHES_A_LAP = 4
-FIRED_A_LAP = 4000
+BATCHES_A_LAP = 2
+FIRED_A_LAP = 2000
 RECEIPT_HOURS = 24
 HISTORY_DAYS = 400
 CLEAN_ROWS = 5000
@@ -71,21 +73,32 @@ def stamp_ages() -> dict[str, float]:
 def run_round(*, runner: str = "engine") -> int:
     """Sweep, turn transitions into incidents, fire the steps that are due, while there is work.
 
-    Returns how many messages were queued.
+    A part that fails is logged and leaves the others to their work. Returns how many messages were
+    queued.
     """
     queued = 0
     with scopes_disabled():
         for _ in range(MOST_ROUNDS):
             silent = sweep()
             handled, messages = advance(most_batches=BATCHES_A_LAP)
-            handled += open_released() + settle_flapping() + wake_incidents()
+            for part in (open_released, settle_flapping, wake_incidents, rescue_unreached):
+                handled += _guarded(part)
             fired, paged = fire_steps(limit=FIRED_A_LAP)
-            messages += paged + announce_handoffs()
+            messages += paged + _guarded(announce_handoffs)
             queued += messages
             stamp(runner)  # after each lap: half a minute of a mass outage is no standstill
             if not silent and not handled and not fired:
                 break
     return queued
+
+
+def _guarded(part: Callable[[], int]) -> int:
+    """Run one part of a lap; what it raises is logged, and it is tried again in the next one."""
+    try:
+        return part()
+    except Exception:
+        log.exception("%s failed", getattr(part, "__name__", part))
+        return 0
 
 
 def deliver_round(pool: SenderPool, *, runner: str = "deliver") -> int:
@@ -132,6 +145,7 @@ def maintain(*, runner: str = "maintain") -> None:
         lambda: refresh_spans(now=at, limit=CLEAN_ROWS),
         lambda: PushKey.objects.filter(expires_at__lt=at).delete(),
         lambda: ListeningGap.objects.filter(ended_at__lt=old).delete(),
+        lambda: ContactPace.objects.filter(last_at__lt=receipts).delete(),
     ]
     with scopes_disabled():
         for step in steps:

@@ -282,7 +282,9 @@ class Transition(TenantModel):
 
     class Meta:
         indexes = [
-            models.Index("id", name="transition_unhandled", condition=models.Q(handled_at=None)),
+            models.Index(
+                "team", "id", name="transition_waiting", condition=models.Q(handled_at=None)
+            ),
             models.Index("monitor", "id", name="transition_of_monitor"),
             # What has just become known: whoever shows states looks here each second.
             models.Index(

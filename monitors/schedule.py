@@ -26,9 +26,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
+
+from accounts.zones import zone_names
 
 CRON_LENGTH = 100
 CRON_GRACE_DEFAULT_SECONDS = 300
@@ -91,7 +93,7 @@ def parse_cron(expression: str, timezone: str) -> Cron:
     cleaned = " ".join(expression.split())
     if len(cleaned) > CRON_LENGTH:
         raise InvalidSchedule("cron", f"may have at most {CRON_LENGTH} characters")
-    if timezone not in _zone_names():
+    if timezone not in zone_names():
         raise InvalidSchedule("timezone", "is not a known IANA time zone")
     if len(cleaned.split(" ")) != 5:
         raise InvalidSchedule("cron", "must have five fields: minute hour day month weekday")
@@ -302,12 +304,6 @@ def _find_run(cron: Cron, after: datetime) -> datetime:
     if earliest is None:
         raise InvalidSchedule("cron", "never comes")
     return earliest
-
-
-@lru_cache(maxsize=1)
-def _zone_names() -> frozenset[str]:
-    """Return the accepted zones; ``localtime`` would mean another one on every machine."""
-    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def _merged(gaps: Sequence[Gap], start: datetime) -> list[Gap]:

@@ -7,8 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.api.fields import StrictInteger, StrictSerializer, StrictText
-from incidents.api.alert_rules import PolicyField
-from incidents.api.rotation_fields import MemberField
+from incidents.api.fields import MemberField, PolicyField
 from incidents.lifecycle.actions import MOST_NOTE
 
 MOST_SNOOZE_SECONDS = 30 * 86_400

@@ -28,8 +28,9 @@ from accounts.api.pagination import PageOrder, parse_integer
 from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
 from incidents import rules
-from incidents.api.matchers import ListField, MatchField, MatchSerializer
-from incidents.models import AlertRule, AlertRuleChannel, Channel, EscalationPolicy
+from incidents.api.fields import ListField, PolicyField
+from incidents.api.matchers import MatchField, MatchSerializer
+from incidents.models import AlertRule, AlertRuleChannel, Channel
 from incidents.routing import ensure_catch_all
 
 _AFTER_ALL = 2**31  # sorts the catch-all, which has no position, behind the highest one
@@ -59,19 +60,6 @@ class ChannelsField(ListField):
     def to_representation(self, data: Any) -> list[str]:
         """Return the ids."""
         return [str(link.channel_id) for link in data.all()]
-
-
-@extend_schema_field({"type": "string", "format": "uuid"})
-class PolicyField(ReferenceField):
-    """The id of an escalation policy."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return the policy. Raises ValidationError for an id that is not the team's."""
-        policy_id = super().to_internal_value(data)
-        policy = EscalationPolicy.objects.filter(pk=policy_id).first() if policy_id else None
-        if policy is None:
-            raise ValidationError([no_such("escalation policy")])
-        return policy
 
 
 class AlertRuleSerializer(StrictSerializer):

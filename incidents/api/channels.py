@@ -79,7 +79,7 @@ class ChannelViewSet(TenantViewSet):
 
     resource = "channels"
     singular = "channel"
-    conflicts = ("create", "partial_update")
+    conflicts = ("create", "partial_update", "destroy")
 
     @extend_schema(responses=ChannelSerializer(many=True))
     def list(self, request: Request) -> Response:
@@ -117,7 +117,8 @@ class ChannelViewSet(TenantViewSet):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:
         """Delete a channel. What has not gone out is cancelled."""
-        destinations.delete_channel(channel=self._find())
+        with _refusals():
+            destinations.delete_channel(channel=self._find())
         return Response(status=204)
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
@@ -141,5 +142,8 @@ def _refusals() -> Iterator[None]:
             field: [ErrorDetail(text, code="invalid")] for field, text in error.errors.items()
         }
         raise ValidationError({"config": details}) from error
+    except destinations.ChannelInUse as error:
+        names = ", ".join(f"“{name}”" for name in error.policies)
+        raise Conflict(f"Escalation policies page this channel: {names}.") from error
     except destinations.DuplicateName as error:
         raise Conflict("The team has a channel of this name.") from error

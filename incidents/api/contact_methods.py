@@ -16,18 +16,19 @@ from rest_framework.exceptions import ErrorDetail, Throttled, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.fields import StrictInteger, StrictSerializer, StrictText, no_such
+from accounts.api.fields import StrictInteger, StrictSerializer, StrictText
 from accounts.api.pagination import PageOrder, parse_integer
 from accounts.api.problems import CONTENT_TYPE, Conflict
 from accounts.api.views import TenantViewSet
 from accounts.models import Membership
 from incidents import contact_methods as methods
 from incidents.api.channels import ConfigField, KindField
-from incidents.api.matchers import HoursSerializer, ListField
+from incidents.api.fields import ListField, MemberField
+from incidents.api.matchers import HoursSerializer
 from incidents.api.serializers import DeliverySerializer
 from incidents.channels.base import InvalidConfig
 from incidents.channels.registry import KINDS
-from incidents.contacts import ensure_account_methods
+from incidents.contacts import MOST_DELAY_SECONDS, MOST_QUIET_HOURS, ensure_account_methods
 from incidents.models import ContactMethod
 from incidents.notifications.contacting import (
     AlreadyVerified,
@@ -37,30 +38,9 @@ from incidents.notifications.contacting import (
     test_method,
 )
 
-MOST_DELAY_SECONDS = 86_400
-MOST_QUIET_HOURS = 20
 IN_ORDER = PageOrder(
     (("membership_id", UUID), ("position", parse_integer), ("pk", UUID)), descending=False
 )
-
-
-class MemberField(StrictText):
-    """A member of the team, by e-mail address."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=254, **options)
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Return the membership. Raises ValidationError for an address that is no member's."""
-        # Only a text that has passed all checks is fit to be asked for.
-        found = _members().filter(user__email=super().run_validation(data).lower()).first()
-        if found is None:
-            raise ValidationError([no_such("member")])
-        return found
-
-    def to_representation(self, value: Any) -> str:
-        """Return the member's address."""
-        return str(value.user.email)
 
 
 @extend_schema_field(HoursSerializer(many=True))
@@ -69,11 +49,8 @@ class QuietHoursField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
         """Return the entries. Raises ValidationError."""
-        reader = ListField(child=HoursSerializer())
+        reader = ListField(child=HoursSerializer(), most=MOST_QUIET_HOURS)
         entries: list[dict[str, Any]] = reader.run_validation(data)
-        if len(entries) > MOST_QUIET_HOURS:
-            text = f"Must hold at most {MOST_QUIET_HOURS} entries."
-            raise ValidationError(text, code="max_length")
         return [dict(entry) for entry in entries]
 
     def to_representation(self, value: Any) -> Any:
@@ -85,7 +62,9 @@ class ContactMethodSerializer(StrictSerializer):
     """A way to reach a member. Secrets are written and never read."""
 
     id = serializers.UUIDField(read_only=True)
-    member = MemberField(source="membership", help_text="A member's e-mail address; it stays.")
+    member = MemberField(
+        source="membership", accepted=True, help_text="A member's e-mail address; it stays."
+    )
     name = StrictText(max_length=120, required=False, allow_blank=True)
     kind = KindField()
     config = ConfigField()

@@ -20,7 +20,7 @@ from accounts.api.fields import (
 )
 from accounts.api.views import TenantViewSet
 from accounts.models import Scope
-from incidents.api.rotation_fields import InstantField
+from incidents.api.fields import InstantField
 from incidents.policies.reaching import Reached, due_at
 from incidents.policies.rehearsal import PolicyRehearsed, Rehearsal, rehearse, subject_of
 from incidents.routing import Subject

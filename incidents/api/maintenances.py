@@ -20,7 +20,7 @@ from accounts.access import get_object
 from accounts.api.fields import ReferenceField, StrictSerializer, StrictText, no_such
 from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
-from incidents.api.rotation_fields import InstantField, show_instant
+from incidents.api.fields import InstantField, ListField, show_instant
 from incidents.maintenance import maintenances
 from incidents.maintenance.reading import next_span, with_standing
 from incidents.maintenance.recurrence import MOST_RULE, BadWindow
@@ -43,11 +43,11 @@ FILTERS = [
         "maxItems": MOST_MONITORS,
     }
 )
-class MonitorsField(serializers.ListField):
+class MonitorsField(ListField):
     """Ids of monitors, each once."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(child=ReferenceField(), max_length=MOST_MONITORS, **options)
+        super().__init__(child=ReferenceField(), most=MOST_MONITORS, **options)
 
     def to_internal_value(self, data: Any) -> list[Monitor]:
         """Return the monitors. Raises ValidationError for ids that are not the team's."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from accounts.api.fields import StrictInteger, StrictSerializer, StrictText, WholeField
+from incidents.api.fields import MOST_ENTRIES, ClockField, ListField, ZoneField
 from monitors.ingest.fields import MOST_LABEL_KEY, MOST_LABEL_VALUE, MOST_LABELS
 from monitors.models import Severity
 from monitors.state import Cause
-
-MOST_ENTRIES = 100
-_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 @extend_schema_field(
@@ -50,13 +45,6 @@ class LabelMatchField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class ListField(serializers.ListField):
-    """A JSON list of at most a hundred entries."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=MOST_ENTRIES, **options)
-
-
 class WordsField(ListField):
     """A list of words out of a few."""
 
@@ -87,21 +75,6 @@ class CausesField(WordsField):
     """Causes, of which the incident's must be one."""
 
 
-class ClockField(StrictText):
-    """A wall-clock time, HH:MM."""
-
-    def __init__(self, *, midnight_ends: bool = False, **options: Any) -> None:
-        self.midnight_ends = midnight_ends
-        super().__init__(max_length=5, **options)
-
-    def to_internal_value(self, data: Any) -> str:
-        """Return the time. Raises ValidationError."""
-        text = super().to_internal_value(data)
-        if not (_CLOCK.fullmatch(text) or (self.midnight_ends and text == "24:00")):
-            raise ValidationError("Must be a time from 00:00 to 23:59.", code="invalid")
-        return text
-
-
 class HoursSerializer(StrictSerializer):
     """Hours of the week. A `to` that is not after `from` belongs to the day after."""
 
@@ -112,7 +85,7 @@ class HoursSerializer(StrictSerializer):
         help_text="0 is Monday.",
     )
     to = ClockField(midnight_ends=True)
-    timezone = StrictText(max_length=64, default="UTC")
+    timezone = ZoneField(default="UTC")
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields; `from` is no name that Python lets a class have."""
@@ -123,12 +96,6 @@ class HoursSerializer(StrictSerializer):
     def validate_weekdays(self, value: list[int]) -> list[int]:
         """Return the days in order, each once."""
         return sorted(set(value))
-
-    def validate_timezone(self, value: str) -> str:
-        """Return the zone's name. Raises ValidationError for an unknown one."""
-        if value not in _zone_names():
-            raise ValidationError("This is not a known IANA time zone.", code="invalid")
-        return value
 
 
 class MatchSerializer(StrictSerializer):
@@ -149,8 +116,3 @@ class MatchField(WholeField):
     """The matchers of a rule."""
 
     reader = MatchSerializer
-
-
-@lru_cache(maxsize=1)
-def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones() - {"localtime", "Factory"})

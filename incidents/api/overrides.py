@@ -20,7 +20,7 @@ from accounts.api.pagination import PageOrder, parse_instant
 from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
 from accounts.models import Membership
-from incidents.api.rotation_fields import InstantField, MemberField, show_instant
+from incidents.api.fields import InstantField, MemberField, show_instant
 from incidents.api.rotations import SPAN_PARAMETERS, read_instant
 from incidents.models import Rotation, RotationOverride
 from incidents.oncall import overrides

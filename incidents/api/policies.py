@@ -24,6 +24,7 @@ from accounts.api.fields import (
 from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
 from accounts.models import Membership
+from incidents.api.fields import ListField
 from incidents.models import Channel, EscalationPolicy, EscalationTarget, Rotation
 from incidents.policies import policies
 from incidents.policies.policies import (
@@ -64,7 +65,7 @@ class StepSerializer(StrictSerializer):
         default=0,
         help_text="Seconds after the step before it; of the first: after the incident opened.",
     )
-    targets = serializers.ListField(child=TargetSerializer(), min_length=1, max_length=MOST_TARGETS)
+    targets = ListField(child=TargetSerializer(), min_length=1, most=MOST_TARGETS)
 
 
 @extend_schema_field(StepSerializer(many=True))
@@ -73,7 +74,7 @@ class StepsField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> list[StepValues]:
         """Return the steps. Raises ValidationError, also for targets that are not the team's."""
-        reader = serializers.ListField(child=StepSerializer(), min_length=1, max_length=MOST_STEPS)
+        reader = ListField(child=StepSerializer(), min_length=1, most=MOST_STEPS)
         steps: list[dict[str, Any]] = reader.run_validation(data)
         return _find_targets(steps)
 

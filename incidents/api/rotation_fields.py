@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
-from zoneinfo import available_timezones
 
-from django.db.models.functions import Lower
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -23,47 +19,22 @@ from accounts.api.fields import (
     no_such,
 )
 from accounts.models import Membership
-from incidents.api.matchers import ClockField
+from incidents.api.fields import ClockField, ListField, ZoneField, find_members, show_instant
 from incidents.models import Rotation
 from incidents.models.oncall import ShiftUnit
 from incidents.oncall.calendar import calendar_url
+from incidents.oncall.limits import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    MOST_LAYERS,
+    MOST_LENGTH,
+    MOST_MEMBERS,
+    MOST_RESTRICTIONS,
+)
 from incidents.oncall.rotations import LayerValues
 
-MOST_LAYERS = 20
-MOST_MEMBERS = 100
-MOST_RESTRICTIONS = 50
-# A year, so that a shift stays something that a person can see the end of.
-MOST_LENGTH = {"hour": 8760, "day": 366, "week": 53}
 _HANDOFF = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(?::00)?")
 _FLAT = ("unit", "length", "handoff", "members", "restrictions")
-
-
-def show_instant(at: datetime) -> str:
-    """Return an instant as the API writes it: ISO 8601, UTC, with Z."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-@extend_schema_field({"type": "string", "format": "date-time"})
-class InstantField(serializers.Field[Any, Any, Any, Any]):
-    """An instant: ISO 8601 with an offset or Z."""
-
-    def to_internal_value(self, data: Any) -> datetime:
-        """Return the instant in UTC. Raises ValidationError."""
-        if not isinstance(data, str) or len(data) > 40:
-            raise ValidationError("Must be a time such as 2027-03-01T09:00:00Z.", code="invalid")
-        try:
-            at = datetime.fromisoformat(data)
-        except ValueError as error:
-            text = "Must be a time such as 2027-03-01T09:00:00Z."
-            raise ValidationError(text, code="invalid") from error
-        if at.tzinfo is None or not 1970 <= at.year <= 9000:
-            text = "Must have an offset or Z, and lie in the years 1970 to 9000."
-            raise ValidationError(text, code="invalid")
-        return at.astimezone(UTC)
-
-    def to_representation(self, value: datetime) -> str:
-        """Return the instant as text."""
-        return show_instant(value)
 
 
 @extend_schema_field({"type": "string", "example": "2027-03-01T09:00"})
@@ -78,7 +49,7 @@ class HandoffField(serializers.Field[Any, Any, Any, Any]):
             at = datetime.fromisoformat(matched[1]) if matched else None
         except ValueError:
             at = None
-        if at is None or not 1970 <= at.year <= 9000:
+        if at is None or not FIRST_YEAR <= at.year <= LAST_YEAR:
             raise ValidationError(text, code="invalid")
         return at
 
@@ -87,43 +58,10 @@ class HandoffField(serializers.Field[Any, Any, Any, Any]):
         return str(value)
 
 
-class MemberField(StrictText):
-    """The e-mail address of somebody in the team."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=254, **options)
-
-    def to_internal_value(self, data: Any) -> Membership:  # type: ignore[override]
-        """Return the membership. Raises ValidationError for an address that is nobody's here."""
-        address = super().to_internal_value(data)
-        found = find_members([address])
-        if address.lower() not in found:
-            raise ValidationError([no_such("member")])
-        return found[address.lower()]
-
-    def run_validators(self, value: Any) -> None:
-        """Leave the membership alone: the address was judged before it was looked up."""
-
-
-class BoundedListField(serializers.ListField):
-    """A JSON list that is counted before its entries are read, each of which costs something."""
-
-    def __init__(self, *, most: int, **options: Any) -> None:
-        self.most = most
-        super().__init__(max_length=most, **options)
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        """Return the entries. Raises ValidationError for what is no list, or too long."""
-        if isinstance(data, list) and len(data) > self.most:
-            text = f"Ensure this field has no more than {self.most} elements."
-            raise ValidationError([ErrorDetail(text, code="max_length")])
-        return super().to_internal_value(data)
-
-
 @extend_schema_field(
     {"type": "array", "items": {"type": "string", "format": "email"}, "maxItems": MOST_MEMBERS}
 )
-class MembersField(BoundedListField):
+class MembersField(ListField):
     """E-mail addresses of people in the team, in the order of their turns."""
 
     def __init__(self, **options: Any) -> None:
@@ -143,22 +81,13 @@ class MembersField(BoundedListField):
         return [found[address] for address in addresses]
 
 
-def find_members(addresses: Sequence[str]) -> dict[str, Membership]:
-    """Return the people of the team by their address in lower case, invited ones too."""
-    lowered = {address.lower() for address in addresses}
-    rows = Membership.objects.annotate(address=Lower("user__email"))
-    rows = rows.filter(address__in=lowered)
-    return {row.address: row for row in rows} if lowered else {}
-
-
 class RestrictionSerializer(StrictSerializer):
     """Hours of the week, of the rotation's zone. A `to` not after `from` is on the day after."""
 
-    weekdays = BoundedListField(
+    weekdays = ListField(
         child=StrictInteger(max_value=6),
         default=lambda: list(range(7)),
         allow_empty=False,
-        most=100,
         help_text="0 is Monday.",
     )
     to = ClockField(midnight_ends=True)
@@ -187,7 +116,7 @@ class LayerSerializer(StrictSerializer):
     length = StrictInteger(min_value=1, max_value=max(MOST_LENGTH.values()), default=1)
     handoff = HandoffField()
     members = MembersField(default=list)
-    restrictions = BoundedListField(child=RestrictionField(), most=MOST_RESTRICTIONS, default=list)
+    restrictions = ListField(child=RestrictionField(), most=MOST_RESTRICTIONS, default=list)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the fields. Raises ValidationError for a shift that is too long."""
@@ -213,8 +142,8 @@ class OnCallRotationSerializer(StrictSerializer):
 
     id = serializers.UUIDField(read_only=True)
     name = StrictText(max_length=120)
-    timezone = StrictText(max_length=64, default="UTC")
-    layers = BoundedListField(child=LayerField(), most=MOST_LAYERS, required=False)
+    timezone = ZoneField(default="UTC")
+    layers = ListField(child=LayerField(), most=MOST_LAYERS, required=False)
     calendar_url = serializers.URLField(
         read_only=True, allow_null=True, help_text="A secret; null once it was revoked."
     )
@@ -241,12 +170,6 @@ class OnCallRotationSerializer(StrictSerializer):
         if errors:
             raise ValidationError(errors)
         return {**values, "layers": [reader.validated_data]}
-
-    def validate_timezone(self, value: str) -> str:
-        """Return the zone's name. Raises ValidationError for an unknown one."""
-        if value not in _zone_names():
-            raise ValidationError("This is not a known IANA time zone.", code="invalid")
-        return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the fields as the services take them. Raises ValidationError without layers."""
@@ -294,8 +217,3 @@ def show_layers(rotation: Rotation) -> list[dict[str, Any]]:
         }
         for layer in sorted(rotation.layers.all(), key=lambda layer: layer.position)
     ]
-
-
-@lru_cache(maxsize=1)
-def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones() - {"localtime", "Factory"})

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+from accounts.durations import say_time
 from incidents.channels.base import Field, Message, Outcome
 from incidents.channels.facts import IncidentFacts, read_facts
 from incidents.channels.posting import ConfigReader, HttpKind
-from incidents.channels.wording import clean_line, say_time
+from incidents.channels.wording import clean_line
 from incidents.outbound.addresses import Network
 
 ALERT_NAME = "MonitorDown"
@@ -69,6 +70,7 @@ class AlertmanagerKind(HttpKind):
         {"incident.opened", "incident.firing", "incident.resolved"}
     )
     digests: ClassVar[bool] = False
+    keeps_account: ClassVar[bool] = True
     resend_seconds: ClassVar[int | None] = RESEND_SECONDS
 
     def clean(self, config: Mapping[str, Any], *, allow: Sequence[Network]) -> dict[str, Any]:

@@ -85,6 +85,7 @@ class ChannelKind(ABC):
 
     `events` are what it is told of. `digests` says that a person reads it, who wants one message
     instead of a thousand; a machine that keeps its own account of incidents wants each.
+    One that `keeps_account` holds an alert of its own open until it is told of the end.
     `resend_seconds`, where set, is how often it must hear anew that an incident still lasts.
     """
 
@@ -96,6 +97,7 @@ class ChannelKind(ABC):
         {"incident.opened", "incident.flapping", "incident.resolved"}
     )
     digests: ClassVar[bool] = True
+    keeps_account: ClassVar[bool] = False
     resend_seconds: ClassVar[int | None] = None
 
     @abstractmethod

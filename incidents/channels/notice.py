@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from accounts.durations import say_duration, say_time
 from incidents.channels.base import Message
 from incidents.channels.other_words import other_words
-from incidents.channels.wording import clean_line, read_time, say_duration, say_time, web_link
+from incidents.channels.wording import clean_line, read_time, web_link
 
 _CAUSES = {"silence": "silent", "failure": "failing", "latency": "slow"}
 _DASH = "\N{EN DASH}"

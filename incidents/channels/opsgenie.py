@@ -61,6 +61,7 @@ class OpsgenieKind(HttpKind):
         {"incident.opened", "incident.acknowledged", "incident.resolved"}
     )
     digests: ClassVar[bool] = False
+    keeps_account: ClassVar[bool] = True
 
     def clean(self, config: Mapping[str, Any], *, allow: Sequence[Network]) -> dict[str, Any]:
         """Return `{"api_key", "region"?, "api_url"?}`. Raises InvalidConfig."""

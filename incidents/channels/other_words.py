@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.durations import say_time
 from incidents.channels.base import Message
-from incidents.channels.wording import clean_line, read_time, say_time
+from incidents.channels.wording import clean_line, read_time
 
 # A digest of thousands names the first; the rest is behind its link.
 DIGEST_LINES = 50

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from accounts.durations import say_duration
 from incidents.channels.base import Message
 from incidents.channels.facts import IncidentFacts, read_facts
 from incidents.channels.notice import write_notice
 from incidents.channels.twilio import TwilioKind, cut, plain
-from incidents.channels.wording import say_duration
 
 MAX_CHARACTERS = 320  # two or three parts of one message
 # A link is of use only as a whole; where it would leave less than this for words it is left out.

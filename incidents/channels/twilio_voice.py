@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import ClassVar
 from xml.sax.saxutils import escape
 
+from accounts.durations import say_duration
 from incidents.channels.base import Message
 from incidents.channels.facts import CAUSES, IncidentFacts, read_facts
 from incidents.channels.notice import write_notice
 from incidents.channels.twilio import TwilioKind, cut
-from incidents.channels.wording import say_duration
 
 MAX_CHARACTERS = 500  # of speech: half a minute; Twilio takes 4,000 of its mark-up
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}

@@ -1,4 +1,4 @@
-"""Small words that every message needs: safe lines of foreign text, durations, times."""
+"""Small words that every message needs: safe lines of foreign text, times, links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 # Joiners are invisible too, but Persian words and composed emoji fall apart without them.
 _JOINERS = frozenset("\u200c\u200d")
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def clean_line(value: Any, limit: int = 200) -> str:
@@ -35,25 +34,6 @@ def clean_line(value: Any, limit: int = 200) -> str:
 def clip_text(text: str, limit: int) -> str:
     """Return `text`, cut with an ellipsis where it is longer than `limit` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def say_duration(seconds: float) -> str:
-    """Return a duration in its two largest units: "45 s", "1 min 30 s", "2 d 4 h"."""
-    left = max(0, round(seconds))
-    parts: list[str] = []
-    for size, unit in _UNITS:
-        count, left = divmod(left, size)
-        if count or (unit == "s" and not parts):
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break  # "1 d 5 s" would claim a precision that the reader must think about
-    return " ".join(parts[:2])
-
-
-def say_time(at: datetime) -> str:
-    """Return an instant as "22 Nov 2026 14:02:11 UTC"."""
-    at = at.astimezone(UTC)
-    return f"{at.day} {at:%b %Y %H:%M:%S} UTC"
 
 
 def read_time(value: Any) -> datetime | None:

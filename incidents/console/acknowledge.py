@@ -13,7 +13,7 @@ from django_scopes import scopes_disabled
 
 from incidents.lifecycle.actions import AlreadyResolved, acknowledge_incident
 from incidents.models import Incident
-from incidents.notifications.links import BadLink, ExpiredLink, read_link
+from incidents.notifications.links import BadLink, ExpiredLink, read_link, still_holds
 from monitors.queries import database_now
 
 
@@ -24,19 +24,19 @@ from monitors.queries import database_now
 def acknowledge_by_link(request: HttpRequest, token: str) -> HttpResponse:
     """Show the incident with a button; only a POST acknowledges, so mail scanners may follow."""
     try:
-        incident_id, actor = read_link(token, now=database_now())
+        link = read_link(token, now=database_now())
     except ExpiredLink:
         return _show(request, None, status=410)
     except BadLink as error:
         raise Http404 from error
     with scopes_disabled():
-        incident = Incident.objects.select_related("team").filter(pk=incident_id).first()
-        if incident is None:
+        incident = Incident.objects.select_related("team").filter(pk=link.incident_id).first()
+        if incident is None or not still_holds(link, team=incident.team):
             raise Http404
         if request.method != "POST":
-            return _show(request, incident, actor=actor)
+            return _show(request, incident, actor=link.actor)
         with contextlib.suppress(AlreadyResolved):  # the page says so
-            acknowledge_incident(incident=incident, actor=f"{actor} (by link)"[:254])
+            acknowledge_incident(incident=incident, actor=f"{link.actor} (by link)"[:254])
         return redirect(request.path)
 
 

@@ -27,6 +27,7 @@ from incidents.console.channel_forms import (
 from incidents.console.deliveries import count_carried
 from incidents.console.forms import RouteForm
 from incidents.destinations import (
+    ChannelInUse,
     DuplicateName,
     create_channel,
     delete_channel,
@@ -59,13 +60,15 @@ def list_channels(request: HttpRequest, access: Access) -> HttpResponse:
     if is_htmx(request):
         return render_page(request, access, "incidents/_delivery_log.html", context)
     rules = AlertRule.objects.filter(is_catch_all=False).order_by("position")
-    catch_all = AlertRule.objects.filter(is_catch_all=True).first()
+    rules = rules.select_related("policy").prefetch_related("channels")
+    catch_all = AlertRule.objects.select_related("policy").filter(is_catch_all=True).first()
     chosen = catch_all.channels.values_list("pk", flat=True) if catch_all else []
     rows = _list_rows()
     context |= {
         "rows": rows,
         "disabled_count": sum(row["channel"].disabled_at is not None for row in rows),
-        "rules": rules.prefetch_related("channels"),
+        "rules": rules,
+        "catch_all": catch_all,
         "route": RouteForm(initial={"channels": list(chosen)}),
         "owners": owner_addresses(access.team),
     }
@@ -191,7 +194,12 @@ def delete(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Ask once more, by name and with what would miss it, and delete a channel."""
     channel = get_object(Channel.objects.all(), pk)
     if request.method == "POST":
-        delete_channel(channel=channel)
+        try:
+            delete_channel(channel=channel)
+        except ChannelInUse as error:
+            names = ", ".join(f"“{name}”" for name in error.policies)
+            messages.error(request, f"Take it out of these policies first: {names}.")
+            return redirect("console:channel-delete", team=access.team.slug, pk=pk)
         messages.success(request, f"“{channel.name}” is deleted.")
         return _back(access)
     targets = EscalationTarget.objects.filter(channel=channel).select_related("step__policy")
@@ -212,8 +220,9 @@ def choose_route(request: HttpRequest, access: Access) -> HttpResponse:
     form = RouteForm(request.POST)
     if form.is_valid():
         chosen = list(form.cleaned_data["channels"])
-        update_rule(rule=ensure_catch_all(access.team), channels=chosen)
-        to = ", ".join(f"“{channel.name}”" for channel in chosen) or "the owners' mail"
+        rule = update_rule(rule=ensure_catch_all(access.team), channels=chosen)
+        ways = [rule.policy, *chosen] if rule.policy else chosen
+        to = ", ".join(f"“{way.name}”" for way in ways) or "the owners' mail"
         messages.success(request, f"From now on incidents go to {to}.")
     else:
         messages.error(request, "One of these channels is gone. Choose again.")

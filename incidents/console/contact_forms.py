@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts.console.forms import DurationField
+from accounts.zones import zone_names
 from incidents.channels.base import ChannelKind
 from incidents.channels.registry import KINDS
 from incidents.console.channel_forms import ChannelForm, label_of
+from incidents.contacts import MOST_DELAY_SECONDS
 from incidents.models import ContactMethod
 
-MOST_DELAY_SECONDS = 86_400
-MOST_QUIET_HOURS = 20
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # What a kind is for one person, in a line beside its name.
 _BLURBS = {
@@ -108,7 +107,7 @@ class QuietForm(forms.Form):
     def clean_timezone(self) -> str:
         """Return the zone's name. Raises ValidationError for an unknown one."""
         zone: str = self.cleaned_data["timezone"]
-        if zone not in available_timezones() - {"localtime", "Factory"}:
+        if zone not in zone_names():
             raise ValidationError("Choose a zone such as Europe/Berlin or UTC.")
         return zone
 

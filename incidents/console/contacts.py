@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -19,18 +18,18 @@ from accounts.access import Access, get_object
 from accounts.console.pages import render_page, team_page
 from accounts.durations import say_duration
 from accounts.models import Membership, Scope
+from accounts.zones import zone_names
 from incidents import contact_methods as services
 from incidents.channels.base import InvalidConfig
 from incidents.channels.registry import KINDS
 from incidents.console.channel_forms import label_of, say_target
 from incidents.console.contact_forms import (
-    MOST_QUIET_HOURS,
     ContactForm,
     QuietForm,
     list_contact_kinds,
 )
 from incidents.console.rule_words import say_hours
-from incidents.contacts import ensure_account_methods, usable_methods
+from incidents.contacts import MOST_QUIET_HOURS, ensure_account_methods, usable_methods
 from incidents.models import (
     ContactMethod,
     Delivery,
@@ -229,7 +228,7 @@ def quiet(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         "target": say_target(method.kind, method.config),
         "hours": [say_hours(entry) for entry in hours],
         "form": form,
-        "zones": sorted(available_timezones() - {"localtime", "Factory"}),
+        "zones": sorted(zone_names()),
         **_SECTION,
     }
     return render_page(request, access, "contacts/quiet.html", context)

@@ -1,6 +1,8 @@
-"""A team's home: what is wrong now, who hears of it, and how the day went."""
+"""A team's home: what is wrong now, who is on call and hears of it, and how the day went."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from django.db.models import Min
 from django.http import HttpRequest, HttpResponse
@@ -9,12 +11,15 @@ from accounts.access import Access
 from accounts.console.pages import is_htmx, render_page, team_page
 from accounts.teams import owner_addresses
 from incidents.console.day import read_day
-from incidents.models import AlertRule, Channel, Incident, IncidentState
+from incidents.console.roster import Standing, list_people, read_standing, say_unreachable
+from incidents.models import AlertRule, Channel, Incident, IncidentState, Rotation
+from incidents.oncall.loading import load_schedules
 from monitors.console.listing import count_states, late_monitors
 from monitors.models import Monitor
 from monitors.queries import database_now
 
 SHOWN_OPEN = 20
+SHOWN_ROTATIONS = 12
 
 
 @team_page()
@@ -30,7 +35,10 @@ def show_home(request: HttpRequest, access: Access) -> HttpResponse:
         "counts": counts,
         "total": sum(counts.values()),
         "owners": owner_addresses(access.team),
+        "catch_all": AlertRule.objects.select_related("policy").filter(is_catch_all=True).first(),
         "channels": Channel.objects.filter(rules__is_catch_all=True, disabled_at=None),
+        "standings": _read_standings(now),
+        "rotation_count": Rotation.objects.count(),
         "rule_count": AlertRule.objects.filter(is_catch_all=False).count(),
         "day": read_day(team_id=access.team.pk, first_monitor_at=first, now=now),
         "now": now,
@@ -38,3 +46,19 @@ def show_home(request: HttpRequest, access: Access) -> HttpResponse:
     }
     template = "incidents/_home.html" if is_htmx(request) else "incidents/home.html"
     return render_page(request, access, template, context)
+
+
+def _read_standings(now: datetime) -> list[tuple[Standing, str]]:
+    """Return who is on call in each of the first rotations, and why a page would not reach them."""
+    rotations = list(Rotation.objects.order_by("name")[:SHOWN_ROTATIONS])
+    if not rotations:
+        return []
+    people = list_people()
+    schedules = load_schedules([rotation.pk for rotation in rotations], since=now, until=now)
+    standings = [
+        read_standing(rotation, schedules[rotation.pk], people=people, now=now)
+        for rotation in rotations
+        if rotation.pk in schedules  # it may have been deleted just now
+    ]
+    warnings = say_unreachable({one.member for one in standings}, people)
+    return [(one, warnings.get(one.member, "")) for one in standings]

@@ -41,7 +41,9 @@ class AssignForm(forms.Form):
         field = self.fields["to"]
         assert isinstance(field, forms.ChoiceField)
         groups = [("People", people), ("Escalation policies", policies)]
-        field.choices = [(name, options) for name, options in groups if options]
+        chosen = [(name, options) for name, options in groups if options]
+        # Nobody is chosen at first: a page to the wrong person is soon sent.
+        field.choices = [("", "Choose a person or a policy"), *chosen]
 
     def clean_to(self) -> dict[str, Membership | EscalationPolicy]:
         """Return the one choice by what it is: `member` or `policy`."""

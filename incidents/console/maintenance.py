@@ -19,6 +19,7 @@ from accounts.access import Access, get_object
 from accounts.console.pages import render_page, team_page
 from accounts.models import Scope
 from accounts.templatetags.wording import straight
+from accounts.zones import zone_names
 from incidents.console.maintenance_form import MOST_LISTED, MaintenanceForm, say_repeats
 from incidents.maintenance.covering import count_covered
 from incidents.maintenance.maintenances import (
@@ -30,7 +31,6 @@ from incidents.maintenance.maintenances import (
     end_maintenance,
     update_maintenance,
     window_of,
-    zone_names,
 )
 from incidents.maintenance.reading import next_span, with_standing
 from incidents.maintenance.recurrence import BadWindow

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.core.exceptions import ValidationError
 
-from incidents.maintenance.maintenances import zone_names
+from accounts.zones import zone_names
 from incidents.maintenance.recurrence import (
     MOST_RULE,
     WEEKDAYS,

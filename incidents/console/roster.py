@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
 from django_scopes import scopes_disabled
@@ -51,12 +50,6 @@ class Standing:
     until: datetime | None
     following: Span | None
     member: Hashable | None
-
-
-@lru_cache(maxsize=1)
-def zone_names() -> frozenset[str]:
-    """Return the accepted zones; ``localtime`` would mean another one on every machine."""
-    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def list_people() -> dict[Hashable, Person]:

@@ -17,15 +17,20 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from accounts.models import Membership
+from accounts.zones import zone_names
 from incidents.models import Rotation
+from incidents.oncall.limits import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    MOST_LAYERS,
+    MOST_LENGTH,
+    MOST_MEMBERS,
+    MOST_RESTRICTIONS,
+)
 from incidents.oncall.rotations import LayerValues
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 UNITS = (("hour", "hours"), ("day", "days"), ("week", "weeks"))
-# The same as in the API, so that whatever was made there can be edited here.
-MOST_LAYERS, MOST_SLOTS, MOST_HOURS = 20, 100, 50
-MOST_LENGTH = {"hour": 8760, "day": 366, "week": 53}
-FIRST_YEAR, LAST_YEAR = 1970, 9000
 _WALL = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:[0-9]{2}(\.[0-9]{1,6})?)?")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
@@ -133,8 +138,8 @@ def read_draft(data: QueryDict) -> Draft:
                 unit=data.get(f"{key}-unit", ""),
                 length=data.get(f"{key}-length", ""),
                 handoff=data.get(f"{key}-handoff", ""),
-                slots=[Slot(value) for value in data.getlist(f"{key}-member")[:MOST_SLOTS]],
-                hours=hours[:MOST_HOURS],
+                slots=[Slot(value) for value in data.getlist(f"{key}-member")[:MOST_MEMBERS]],
+                hours=hours[:MOST_RESTRICTIONS],
             )
         )
     return Draft(data.get("name", ""), data.get("timezone", ""), layers)
@@ -164,14 +169,12 @@ def draft_of(rotation: Rotation) -> Draft:
     return Draft(rotation.name, rotation.timezone, layers)
 
 
-def check_draft(
-    draft: Draft, *, members: Iterable[Membership], zones: frozenset[str]
-) -> dict[str, Any]:
+def check_draft(draft: Draft, *, members: Iterable[Membership]) -> dict[str, Any]:
     """Return what the services take. What is wrong is written into the draft: see `is_sound`."""
     known = {str(member.pk): member for member in members}
     name = _try(draft.errors, "name", lambda: _NAME.clean(draft.name))
     zone = draft.timezone.strip()
-    if zone not in zones:
+    if zone not in zone_names():
         draft.errors["timezone"] = "Choose a zone such as Europe/Berlin or UTC."
     if not draft.layers:
         draft.errors["layers"] = "A rotation needs a layer. Add one."
@@ -226,13 +229,13 @@ def _add_layer(draft: Draft) -> None:
 
 def _add_slot(draft: Draft, layer: int) -> None:
     slots = draft.layers[layer].slots
-    if len(slots) < MOST_SLOTS:
+    if len(slots) < MOST_MEMBERS:
         slots.append(Slot(is_new=True))
 
 
 def _add_hours(draft: Draft, layer: int) -> None:
     hours = draft.layers[layer].hours
-    if len(hours) < MOST_HOURS:
+    if len(hours) < MOST_RESTRICTIONS:
         hours.append(Hours(is_new=True))
 
 

@@ -18,6 +18,7 @@ from accounts.access import Access, get_object
 from accounts.console.pages import render_page, team_page
 from accounts.models import Membership, Scope
 from accounts.templatetags.wording import straight
+from accounts.zones import zone_names
 from incidents.console.month import Span, say_local
 from incidents.console.override_forms import (
     WALL,
@@ -36,7 +37,6 @@ from incidents.console.roster import (
     say_unreachable,
     show_month,
     span_of,
-    zone_names,
 )
 from incidents.console.rotation_forms import (
     UNITS,
@@ -193,7 +193,7 @@ def _take_draft(request: HttpRequest, access: Access, rotation: Rotation | None)
         draft.change(request.POST["do"])
         return _show_draft(request, access, rotation, draft)
     members = [person.membership for person in _choosable(rotation).values()]
-    values = check_draft(draft, members=members, zones=zone_names())
+    values = check_draft(draft, members=members)
     if draft.is_sound:
         try:
             if rotation is None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from accounts.models import Namespace
+from accounts.zones import zone_names
 from incidents.console.rotation_forms import Hours, read_wall
 from incidents.models import AlertRule, Channel, EscalationPolicy, empty_match
 from monitors.ingest.fields import MOST_LABEL_KEY, MOST_LABEL_VALUE, MOST_LABELS
@@ -224,7 +224,7 @@ def _read_hours(entry: ZonedHours) -> dict[str, Any]:
         entry.error = "Choose at least one day."
     elif not _CLOCK.fullmatch(entry.start) or not _CLOCK.fullmatch(entry.end):
         entry.error = "Give both times, as 09:00."
-    elif entry.timezone not in available_timezones():
+    elif entry.timezone not in zone_names():
         entry.error = "Choose a time zone, for example Europe/Berlin."
     return {
         "weekdays": days,

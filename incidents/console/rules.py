@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django.contrib import messages
 from django.db.models import Prefetch, QuerySet
@@ -16,6 +15,7 @@ from accounts.access import Access, get_object
 from accounts.console.pages import render_page, team_page
 from accounts.models import Scope
 from accounts.teams import owner_addresses
+from accounts.zones import zone_names
 from incidents.console.rehearsing import say_rehearsal
 from incidents.console.rule_form import (
     CAUSES,
@@ -145,7 +145,7 @@ def _render_form(
         "policies": _choices(EscalationPolicy.objects.order_by("name")),
         "channels": _choices(Channel.objects.order_by("name")),
         "owners": owner_addresses(access.team),
-        "zones": sorted(available_timezones()) if draft.hours else [],
+        "zones": sorted(zone_names()) if draft.hours else [],
         "most_name": MOST_NAME,
         "failed": not draft.is_sound,
         "section": SECTION,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
-from uuid import UUID
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django_scopes import scopes_disabled
 
 from incidents.channels.registry import KINDS
 from incidents.contacts import Method, quiet_until
@@ -19,7 +20,7 @@ from incidents.models import (
     IncidentState,
     TimelineEvent,
 )
-from incidents.notifications.fallback import mail_owners_if_unreached
+from incidents.notifications.fallback import turn_to_next
 from monitors.queries import database_now
 
 SAID = {
@@ -29,6 +30,17 @@ SAID = {
     "incident.acknowledged": "Told of the acknowledgement:",
 }
 RESENT = "incident.firing"
+BATCH_ROWS = 100
+MOST_BATCHES = 20
+
+# name: tell_bundled
+# Tell the timelines of all incidents in a digest what became of it.
+TELL_BUNDLED = """
+INSERT INTO incidents_timelineevent (team_id, incident_id, at, kind, actor, text)
+SELECT DISTINCT team_id, incident_id, clock_timestamp(), %(kind)s, 'tocsin', %(text)s
+FROM incidents_delivery
+WHERE bundle_id = %(digest)s AND state <> 'cancelled' AND incident_id IS NOT NULL
+"""
 
 
 def tell_timelines(leased: Leased, state: str, detail: str) -> None:
@@ -40,12 +52,17 @@ def tell_timelines(leased: Leased, state: str, detail: str) -> None:
         kind, text = "failed", f"Could not tell {name} ({leased.kind}): {detail}"
     if leased.event == DIGEST:
         text += ", in one message for many" if state == "delivered" else ""
-    at = database_now()
-    TimelineEvent.objects.bulk_create(
-        TimelineEvent(team_id=leased.team_id, incident_id=pk, at=at, kind=kind, text=text)
-        for pk in _incidents(leased)
-        if leased.event != RESENT or state == "failed"
-    )
+    if leased.event == DIGEST:
+        with connection.cursor() as cursor:
+            cursor.execute(TELL_BUNDLED, {"digest": leased.id, "kind": kind, "text": text})
+    elif leased.incident_id is not None and (leased.event != RESENT or state == "failed"):
+        TimelineEvent.objects.create(
+            team_id=leased.team_id,
+            incident_id=leased.incident_id,
+            at=database_now(),
+            kind=kind,
+            text=text,
+        )
 
 
 def start_resending(leased: Leased, incident: Incident | None) -> None:
@@ -66,70 +83,86 @@ def start_resending(leased: Leased, incident: Incident | None) -> None:
         kind=leased.kind,
         event=RESENT,
         payload=leased.payload,
+        direct=leased.direct,
         next_attempt_at=at + timedelta(seconds=every),
         paced=True,
         created_at=at,
     )
 
 
-def go_on(leased: Leased) -> None:
-    """Turn to whoever is next: the person's other methods, further steps, at last the owners."""
-    if leased.event not in ("incident.opened", DIGEST):
-        return
-    for incident_id in _incidents(leased):
-        if not _use_next_method(leased, incident_id):
-            mail_owners_if_unreached(incident_id=incident_id)
+def rescue_unreached(*, most_batches: int = MOST_BATCHES) -> int:
+    """Turn to whoever is next for pages that did not get through; return how many pages.
+
+    The person's other methods come first, then further steps, at last the owners. A bounded number
+    of incidents at a time, each under its lock; what somebody else holds waits for the next look.
+    """
+    rescued = 0
+    for _ in range(most_batches):
+        with transaction.atomic(), scopes_disabled():
+            done = _rescue_batch()
+        rescued += done
+        if done < BATCH_ROWS:
+            break
+    return rescued
 
 
-def _use_next_method(leased: Leased, incident_id: UUID) -> bool:
+def _rescue_batch() -> int:
+    flagged = Delivery.objects.filter(rescue=True)
+    wanted = list(flagged.order_by("id").values_list("incident", flat=True)[:BATCH_ROWS])
+    if not wanted:
+        return 0
+    # Incidents before deliveries, each in the order of their ids, as everywhere.
+    locked = Incident.objects.select_for_update(no_key=True, skip_locked=True)
+    incidents = {i.pk: i for i in locked.filter(pk__in=set(wanted)).order_by("id")}
+    rows = list(
+        flagged.filter(incident__in=incidents).select_for_update(no_key=True).order_by("id")
+    )
+    at = database_now()
+    unreached = {
+        row.incident_id: incidents[row.incident_id]
+        for row in rows
+        if row.incident_id is not None
+        and not _use_next_method(row, incidents[row.incident_id], at=at)
+    }
+    turn_to_next(list(unreached.values()), at=at)
+    flagged.filter(pk__in=[row.pk for row in rows]).update(rescue=False)
+    return len(rows)
+
+
+def _use_next_method(tried: Delivery, incident: Incident, *, at: datetime) -> bool:
     """Bring the next page to the same person forward to now; return whether there was one."""
-    if leased.contact_method_id is None:
+    if tried.contact_method_id is None or incident.state != IncidentState.OPEN:
         return False
-    person = ContactMethod.objects.filter(pk=leased.contact_method_id).values("membership")
+    person = ContactMethod.objects.filter(pk=tried.contact_method_id).values("membership")
     waiting = (
         Delivery.objects.filter(
-            incident_id=incident_id,
+            incident=incident,
             event="incident.opened",
             state=DeliveryState.PENDING,
             attempt_count=0,
             contact_method__membership__in=person,
         )
-        .exclude(contact_method=leased.contact_method_id)
-        .select_related("contact_method", "incident")
+        .exclude(contact_method=tried.contact_method_id)
+        .select_related("contact_method")
         .order_by("next_attempt_at")
     )
-    at = database_now()
     for delivery in waiting:
         method = delivery.contact_method
         assert method is not None
-        assert delivery.incident is not None
-        quiet = quiet_until(
-            Method(
-                id=method.pk,
-                membership_id=method.membership_id,
-                kind=method.kind,
-                key=delivery.contact,
-                delay_seconds=0,
-                quiet_hours=tuple(method.quiet_hours),
-            ),
-            severity=delivery.incident.severity,
-            at=at,
+        usable = Method(
+            id=method.pk,
+            membership_id=method.membership_id,
+            kind=method.kind,
+            key=delivery.contact,
+            delay_seconds=0,
+            quiet_hours=tuple(method.quiet_hours),
         )
-        if quiet is None:
+        if quiet_until(usable, severity=incident.severity, at=at) is None:
             Delivery.objects.filter(
                 pk=delivery.pk, state=DeliveryState.PENDING, next_attempt_at__gt=at
             ).update(next_attempt_at=at)
             return True
     return False
-
-
-def _incidents(leased: Leased) -> Iterable[UUID]:
-    """Return the incidents that a message is about: those of a digest are its messages'."""
-    if leased.event == DIGEST:
-        found = Delivery.objects.filter(bundle=leased.id).exclude(state=DeliveryState.CANCELLED)
-        pks = found.order_by("incident").values_list("incident", flat=True).distinct()
-        return [pk for pk in pks if pk is not None]
-    return [leased.incident_id] if leased.incident_id is not None else []
 
 
 def _name(leased: Leased) -> str:

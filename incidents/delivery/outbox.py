@@ -46,6 +46,25 @@ WHERE id IN (
   FOR UPDATE OF d SKIP LOCKED)
 """
 
+# name: drop_stale_digests
+# A digest that is to be tried again is not, once nobody waits for anything in it: all its pages are
+# of incidents that were seen or are over.
+DROP_STALE_DIGESTS = """
+WITH stale AS (
+  SELECT d.id FROM incidents_delivery d
+  WHERE d.state = 'pending' AND d.event = 'incident.digest' AND d.attempt_count > 0
+    AND d.next_attempt_at <= now()
+    AND NOT EXISTS (
+      SELECT FROM incidents_delivery m JOIN incidents_incident i ON i.id = m.incident_id
+      WHERE m.bundle_id = d.id AND m.state = 'bundled'
+        AND (m.event <> 'incident.opened' OR i.state = 'open'))
+  FOR NO KEY UPDATE OF d SKIP LOCKED), members AS (
+  SELECT m.id FROM incidents_delivery m JOIN stale ON m.bundle_id = stale.id
+  WHERE m.state = 'bundled' ORDER BY m.id FOR NO KEY UPDATE OF m)
+UPDATE incidents_delivery SET state = 'cancelled', finished_at = now()
+WHERE id IN (SELECT id FROM stale UNION ALL SELECT id FROM members)
+"""
+
 # name: claim
 # Lease due messages, in turns over the teams, at most a quarter of the senders for one of them.
 # A message waits for the one it comes after, and for its contact's pace. The oldest of each team
@@ -77,7 +96,8 @@ UPDATE incidents_delivery d SET
 FROM picked
 WHERE d.id = picked.id
 RETURNING d.id, d.team_id, d.incident_id, d.channel_id, d.contact_method_id, d.contact, d.kind,
-  d.event, d.payload, d.attempt_count, d.lease_token, d.created_at,
+  d.event, d.payload, d.attempt_count, d.lease_token, d.created_at, d.direct,
+  (d.attempts -> 0 ->> 'at')::timestamptz AS first_tried_at,
   CASE WHEN d.channel_id IS NOT NULL
     THEN (SELECT config FROM incidents_channel c WHERE c.id = d.channel_id)
     ELSE (SELECT config FROM incidents_contactmethod m WHERE m.id = d.contact_method_id
@@ -102,7 +122,17 @@ RECORD_BUNDLED = """
 UPDATE incidents_delivery SET state = %(state)s, finished_at = now(),
   attempts = attempts || jsonb_build_object(
     'at', now(), 'outcome', %(outcome)s::text, 'detail', %(detail)s::text)
-WHERE bundle_id = %(id)s AND state = 'bundled'
+WHERE id IN (SELECT id FROM incidents_delivery WHERE bundle_id = %(id)s AND state = 'bundled'
+  ORDER BY id FOR NO KEY UPDATE)
+"""
+
+# name: rescue_bundled
+# The pages in a digest that does not get through: somebody else has to hear of each.
+RESCUE_BUNDLED = """
+UPDATE incidents_delivery SET rescue = true, given_way = true
+WHERE id IN (SELECT id FROM incidents_delivery WHERE bundle_id = %(id)s
+    AND state IN ('bundled', 'failed') AND event = 'incident.opened' AND NOT given_way
+  ORDER BY id FOR NO KEY UPDATE)
 """
 
 # name: record
@@ -113,6 +143,8 @@ UPDATE incidents_delivery SET state = %(state)s, lease_token = NULL,
     || jsonb_build_object(
     'at', now(), 'outcome', %(outcome)s::text, 'detail', %(detail)s::text),
   next_attempt_at = now() + make_interval(secs => %(delay)s),
+  rescue = rescue OR (%(rescue)s AND event = 'incident.opened' AND NOT given_way),
+  given_way = given_way OR %(rescue)s,
   finished_at = CASE WHEN %(state)s <> 'pending' THEN now() END
 WHERE id = %(id)s AND lease_token = %(lease_token)s
 """
@@ -134,6 +166,8 @@ class Leased:
     attempt_count: int
     lease_token: UUID
     created_at: datetime
+    direct: bool
+    first_tried_at: datetime | None
     config: dict[str, Any] | None
 
 
@@ -142,6 +176,7 @@ def claim(*, limit: int, per_team: int = MOST_PER_TEAM) -> list[Leased]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(DROP_SEEN)
         cursor.execute(DROP_ORPHANS)
+        cursor.execute(DROP_STALE_DIGESTS)
         pace_contacts()
         cursor.execute(CLAIM, {"limit": limit, "per_team": per_team, "lease": LEASE_SECONDS})
         rows = cursor.fetchall()
@@ -152,38 +187,44 @@ def _leased(row: tuple[Any, ...]) -> Leased:
     # Django's cursors hand JSON over as text.
     return Leased(
         *(
-            json.loads(value) if index in (8, 12) and value else value
+            json.loads(value) if index in (8, 14) and value else value
             for index, value in enumerate(row)
         )
     )
 
 
 def record(
-    leased: Leased, *, state: str, outcome: str, detail: str, delay_seconds: float = 0
+    leased: Leased,
+    *,
+    state: str,
+    outcome: str,
+    detail: str,
+    delay_seconds: float = 0,
+    rescue: bool = False,
 ) -> bool:
-    """Write the outcome of an attempt; False if the lease was lost meanwhile."""
+    """Write the outcome of an attempt; False if the lease was lost meanwhile.
+
+    With `rescue` somebody else is to be asked. It is part of the same commit: between a failure and
+    its last resort nothing may get lost.
+    """
+    values: dict[str, Any] = {
+        "id": leased.id,
+        "lease_token": leased.lease_token,
+        "state": state,
+        "outcome": outcome,
+        "detail": detail,
+        "delay": delay_seconds,
+        "rescue": rescue,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            RECORD,
-            {
-                "id": leased.id,
-                "lease_token": leased.lease_token,
-                "state": state,
-                "outcome": outcome,
-                "detail": detail,
-                "delay": delay_seconds,
-            },
-        )
+        cursor.execute(RECORD, values)
         recorded: bool = cursor.rowcount == 1
-        if recorded and leased.event == DIGEST and state in ("delivered", "failed"):
-            values: dict[str, Any] = {
-                "id": leased.id,
-                "state": state,
-                "outcome": outcome,
-                "detail": detail,
-            }
-            cursor.execute(RECORD_BUNDLED, values)
-        return recorded
+        if recorded and leased.event == DIGEST:
+            if state in ("delivered", "failed"):
+                cursor.execute(RECORD_BUNDLED, values)
+            if rescue:
+                cursor.execute(RESCUE_BUNDLED, values)
+    return recorded
 
 
 def rearm(leased: Leased, *, detail: str, delay_seconds: float) -> bool:

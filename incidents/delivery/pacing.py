@@ -6,6 +6,8 @@ Before messages are claimed, those that have become due are looked at by contact
 2. Few messages go out one by one, while the contact has had few within the last minute.
 3. Many at once become one digest: a delivery of its own that carries the others, if the contact has
    heard nothing for a minute; else all of them wait until that minute is over.
+4. From then on everything waits until a minute has passed since the last message and goes out as
+   one, until a minute goes by in which nothing had to wait.
 
 The first page of a quiet hour is therefore never held back, and however many follow, at most one
 message a minute does.
@@ -14,10 +16,9 @@ message a minute does.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -32,71 +33,82 @@ MOST_A_MINUTE = 10
 MINUTE = timedelta(seconds=60)
 # A digest of thousands names the first; the rest is behind its link.
 MOST_NAMED = 200
+MOST_CONTACTS = 500
 LOCK_KEY = 7_203_003
 
+# Rows are locked in the order of their ids, as everywhere, and what somebody else is changing is
+# left to the next look.
+_DUE_OF_CONTACT = """
+  SELECT d.id FROM incidents_delivery d
+  WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND d.state = 'pending' AND NOT d.paced
+    AND d.next_attempt_at <= now()
+    AND (d.after_id IS NULL OR EXISTS (
+      SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
+  ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
+"""
+
 # name: release
-# Let go at once what needs no pace: messages that are not about incidents, those to machines, and
-# those that were tried before.
+# Let go at once what needs no pace: messages that are not about incidents, those to machines, those
+# that were tried before, and those that lead nowhere any more.
 RELEASE = """
-UPDATE incidents_delivery SET paced = true
-WHERE state = 'pending' AND NOT paced AND next_attempt_at <= now()
-  AND (event NOT LIKE 'incident.%%' OR incident_id IS NULL OR attempt_count > 0
-    OR (channel_id IS NOT NULL AND kind = ANY(%(machines)s)))
+UPDATE incidents_delivery SET paced = true WHERE id IN (
+  SELECT id FROM incidents_delivery
+  WHERE state = 'pending' AND NOT paced AND next_attempt_at <= now()
+    AND (event NOT LIKE 'incident.%%' OR incident_id IS NULL OR attempt_count > 0
+      OR (channel_id IS NOT NULL AND kind = ANY(%(machines)s))
+      OR (channel_id IS NULL AND contact_method_id IS NULL AND NOT direct))
+  ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
 """
 
 # name: due_contacts
-# The contacts for whom messages have become due, how many, and what they have had of late. What
-# comes after another message waits until that one has gone out.
+# The contacts for whom messages have become due, the longest waiting first, how many, and what they
+# have had of late. What comes after another message waits until that one has gone out.
 DUE = """
-SELECT d.team_id, d.contact, count(*), clock_timestamp(), p.since, p.last_at, p.count
+SELECT d.team_id, d.contact, count(*), clock_timestamp(), p.since, p.last_at, p.count, p.hold_until
 FROM incidents_delivery d
 LEFT JOIN incidents_contactpace p ON p.team_id = d.team_id AND p.contact = d.contact
 WHERE d.state = 'pending' AND NOT d.paced AND d.next_attempt_at <= now()
   AND (d.after_id IS NULL OR EXISTS (
     SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
-GROUP BY d.team_id, d.contact, p.since, p.last_at, p.count
+GROUP BY d.team_id, d.contact, p.since, p.last_at, p.count, p.hold_until
+ORDER BY min(d.next_attempt_at) LIMIT %s
 """
 
 # name: hold
 # Let a contact's messages wait until its minute is over.
-HOLD = """
-UPDATE incidents_delivery SET next_attempt_at = %(until)s
-WHERE team_id = %(team)s AND contact = %(contact)s AND state = 'pending' AND NOT paced
-  AND next_attempt_at <= now()
+HOLD = f"""
+UPDATE incidents_delivery SET next_attempt_at = %(until)s WHERE id IN ({_DUE_OF_CONTACT})
 """
 
 # name: let_go
 # Send a contact's messages one by one.
-LET_GO = """
-UPDATE incidents_delivery d SET paced = true
+LET_GO = f"UPDATE incidents_delivery SET paced = true WHERE id IN ({_DUE_OF_CONTACT})"
+
+# name: insert_digest
+# The message that carries the others: to the same place, of the same kind, due now. Of several ways
+# to one address the address itself is the surest.
+INSERT_DIGEST = """
+INSERT INTO incidents_delivery (id, team_id, channel_id, contact_method_id, contact, kind, event,
+  payload, state, attempts, attempt_count, next_attempt_at, paced, direct, given_way, rescue,
+  created_at)
+SELECT %(digest)s, d.team_id, d.channel_id, d.contact_method_id, d.contact, d.kind, %(event)s, '{}',
+  'pending', '[]', 0, now(), true, d.direct, false, false, now()
+FROM incidents_delivery d
 WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND d.state = 'pending' AND NOT d.paced
   AND d.next_attempt_at <= now()
-  AND (d.after_id IS NULL OR EXISTS (
-    SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
+ORDER BY d.direct DESC, d.id LIMIT 1
 """
 
 # name: bundle
 # Put a contact's messages into one digest.
-BUNDLE = """
-UPDATE incidents_delivery d SET state = 'bundled', bundle_id = %(digest)s
-WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND d.state = 'pending' AND NOT d.paced
-  AND d.next_attempt_at <= now()
-  AND (d.after_id IS NULL OR EXISTS (
-    SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
+BUNDLE = f"""
+UPDATE incidents_delivery SET state = 'bundled', bundle_id = %(digest)s
+WHERE id IN ({_DUE_OF_CONTACT})
 """
 
-# name: insert_digest
-# The message that carries the others: to the same place, of the same kind, due now.
-INSERT_DIGEST = """
-INSERT INTO incidents_delivery (id, team_id, channel_id, contact_method_id, contact, kind, event,
-  payload, state, attempts, attempt_count, next_attempt_at, paced, created_at)
-SELECT %(digest)s, d.team_id, d.channel_id, d.contact_method_id, d.contact, d.kind, %(event)s, '{}',
-  'pending', '[]', 0, now(), true, now()
-FROM incidents_delivery d
-WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND d.state = 'pending' AND NOT d.paced
-  AND d.next_attempt_at <= now()
-LIMIT 1
-"""
+# name: drop_digest
+# Take back a digest that came to carry nothing.
+DROP_DIGEST = "DELETE FROM incidents_delivery WHERE id = %(digest)s"
 
 # name: count_bundled
 # What a digest carries, by event, and its team.
@@ -119,56 +131,81 @@ WHERE d.bundle_id = %(digest)s ORDER BY d.event, i.down_since, i.id LIMIT %(most
 FILL = "UPDATE incidents_delivery SET payload = %(payload)s::jsonb WHERE id = %(digest)s"
 
 # name: keep_pace
-# Note that a contact has been written to.
+# Note what a contact was sent, and until when it is left alone.
 KEEP_PACE = """
-INSERT INTO incidents_contactpace (team_id, contact, since, last_at, count)
-VALUES (%(team)s, %(contact)s, now(), now(), %(count)s)
-ON CONFLICT (team_id, contact) DO UPDATE SET last_at = now(),
-  since = CASE WHEN incidents_contactpace.since <= now() - %(minute)s
-    THEN now() ELSE incidents_contactpace.since END,
-  count = CASE WHEN incidents_contactpace.since <= now() - %(minute)s
-    THEN 0 ELSE incidents_contactpace.count END + excluded.count
+INSERT INTO incidents_contactpace AS p (team_id, contact, since, last_at, count, hold_until)
+VALUES (%(team)s, %(contact)s, now(), now(), %(count)s, %(hold_until)s)
+ON CONFLICT (team_id, contact) DO UPDATE SET
+  last_at = CASE WHEN excluded.count > 0 THEN now() ELSE p.last_at END,
+  since = CASE WHEN p.since <= now() - %(minute)s THEN now() ELSE p.since END,
+  count = CASE WHEN p.since <= now() - %(minute)s THEN 0 ELSE p.count END + excluded.count,
+  hold_until = excluded.hold_until
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What a contact has had of late."""
+
+    now: datetime
+    since: datetime | None
+    last_at: datetime | None
+    count: int | None
+    hold_until: datetime | None
+
+    @property
+    def lately(self) -> int:
+        """How many messages it has had within the present minute."""
+        fresh = self.since is not None and self.since > self.now - MINUTE
+        return (self.count or 0) if fresh else 0
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether something had to wait within the last minute, or still has to."""
+        return self.hold_until is not None and self.hold_until > self.now - MINUTE
 
 
 def pace_contacts() -> None:
     """Decide for every message that has become due whether it goes, waits or joins a digest.
 
-    Inside the claim's transaction; one process at a time.
+    Inside the claim's transaction. One process at a time; any other takes what is decided already.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
+        if not cursor.fetchone()[0]:
+            return
         cursor.execute(RELEASE, {"machines": _machines()})
-        cursor.execute(DUE)
-        for team, contact, count, now, since, last_at, sent in cursor.fetchall():
-            _pace(cursor, team, contact, count, now=now, since=since, last_at=last_at, sent=sent)
+        cursor.execute(DUE, [MOST_CONTACTS])
+        for team, contact, due, *pace in cursor.fetchall():
+            _decide(cursor, {"team": team, "contact": contact, "minute": MINUTE}, due, _Pace(*pace))
 
 
 def _machines() -> list[str]:
     return [name for name, kind in KINDS.items() if not kind.digests]
 
 
-def _pace(
-    cursor: Any,
-    team: UUID,
-    contact: str,
-    count: int,
-    *,
-    now: datetime,
-    since: datetime | None,
-    last_at: datetime | None,
-    sent: int | None,
-) -> None:
-    named: dict[str, Any] = {"team": team, "contact": contact, "minute": MINUTE}
-    lately = sent or 0 if since is not None and since > now - MINUTE else 0
-    if count <= MOST_AT_ONCE and lately + count <= MOST_A_MINUTE:
+def _decide(cursor: Any, named: dict[str, Any], due: int, pace: _Pace) -> None:
+    now, hold_until = pace.now, pace.hold_until
+    if pace.is_flooded:
+        assert hold_until is not None
+        if hold_until > now:
+            cursor.execute(HOLD, {**named, "until": hold_until})
+            return
+        if due > 1:
+            _bundle(cursor, named)
+        else:
+            cursor.execute(LET_GO, named)
+        cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": now + MINUTE})
+    elif due <= MOST_AT_ONCE and pace.lately + due <= MOST_A_MINUTE:
         cursor.execute(LET_GO, named)
-        cursor.execute(KEEP_PACE, {**named, "count": count})
-    elif last_at is not None and last_at > now - MINUTE:
-        cursor.execute(HOLD, {**named, "until": last_at + MINUTE})
+        cursor.execute(KEEP_PACE, {**named, "count": due, "hold_until": None})
+    elif pace.last_at is not None and pace.last_at > now - MINUTE:
+        until = pace.last_at + MINUTE
+        cursor.execute(HOLD, {**named, "until": until})
+        cursor.execute(KEEP_PACE, {**named, "count": 0, "hold_until": until})
     else:
         _bundle(cursor, named)
-        cursor.execute(KEEP_PACE, {**named, "count": 1})
+        cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": now + MINUTE})
 
 
 def _bundle(cursor: Any, named: dict[str, Any]) -> None:
@@ -177,8 +214,11 @@ def _bundle(cursor: Any, named: dict[str, Any]) -> None:
     named = {**named, "digest": digest, "event": DIGEST, "most": MOST_NAMED}
     cursor.execute(INSERT_DIGEST, named)
     cursor.execute(BUNDLE, named)
+    if cursor.rowcount == 0:  # somebody acknowledged them all at this moment
+        cursor.execute(DROP_DIGEST, named)
+        return
     cursor.execute(COUNT_BUNDLED, named)
-    counted: Sequence[tuple[Any, ...]] = cursor.fetchall()
+    counted = cursor.fetchall()
     cursor.execute(LIST_BUNDLED, named)
     incidents = [
         {

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import connection
 
+from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.outbox import Leased, claim
 from incidents.delivery.sender import send_leased
 
@@ -46,8 +47,9 @@ class SenderPool:
                 for leased in claimed:
                     self._running.add(self._executor.submit(_send, leased))
                 handed += len(claimed)
+                rescued = rescue_unreached()
                 left = deadline - time.monotonic()
-                if left <= 0 or not (claimed or not free):
+                if left <= 0 or not (claimed or rescued or not free):
                     return handed
                 # A full pool waits for a place; else what was just sent may free its successor.
                 wait(self._running, timeout=min(left, 0.5), return_when=FIRST_COMPLETED)
@@ -72,7 +74,8 @@ def _send(leased: Leased) -> str:
 def deliver_here() -> int:
     """Send what is due in this thread, one after the other; return how many. For commands."""
     sent = 0
-    while claimed := claim(limit=1):
-        send_leased(claimed[0])
-        sent += 1
+    while (claimed := claim(limit=1)) or rescue_unreached():
+        for leased in claimed:
+            send_leased(leased)
+            sent += 1
     return sent

@@ -10,17 +10,21 @@ from django_scopes import scopes_disabled
 
 from incidents.channels.base import Message, Outcome
 from incidents.channels.registry import KINDS
-from incidents.delivery.aftermath import go_on, start_resending, tell_timelines
+from incidents.delivery.aftermath import start_resending, tell_timelines
 from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, rearm, record
+from incidents.delivery.pacing import DIGEST
 from incidents.models import Channel, ContactMethod, Incident, IncidentState
-from incidents.notifications.compose import queue_disabled_notice
-from incidents.notifications.fallback import PATIENT_TRIES
-from incidents.notifications.links import acknowledge_url
+from incidents.notifications.compose import queue_disabled_method_notice, queue_disabled_notice
+from incidents.notifications.links import Link, acknowledge_url
 from monitors.queries import database_now
 
 log = logging.getLogger(__name__)
 
-FIRING = "incident.firing"
+OPENED, FIRING = "incident.opened", "incident.firing"
+# So many tries take about half a minute, and so long a wait would make it one: they go on, but
+# somebody else has to hear of it by then.
+PATIENT_TRIES = 4
+PATIENT_SECONDS = 15.0
 
 
 def send_leased(leased: Leased) -> str:
@@ -37,7 +41,7 @@ def send_leased(leased: Leased) -> str:
 def _attempt(leased: Leased) -> Outcome:
     kind = KINDS.get(leased.kind)
     config = leased.config
-    if leased.contact_method_id is None and leased.contact.startswith("email:"):
+    if leased.direct:
         config = {"to": [leased.contact.removeprefix("email:")]}
     if kind is None or config is None:
         return Outcome(
@@ -48,8 +52,8 @@ def _attempt(leased: Leased) -> Outcome:
     payload = leased.payload
     if leased.event == "incident.opened" and leased.incident_id is not None:
         actor = str(payload.get("to") or leased.contact)
-        link = acknowledge_url(leased.incident_id, actor=actor, sent_at=leased.created_at)
-        payload = {**payload, "acknowledge_url": link}
+        link = Link(leased.incident_id, actor, leased.channel_id, leased.contact_method_id)
+        payload = {**payload, "acknowledge_url": acknowledge_url(link, sent_at=leased.created_at)}
     message = Message(key=str(leased.id), event=leased.event, at=leased.created_at, payload=payload)
     try:
         return kind.send(message, config, now=now())
@@ -68,33 +72,50 @@ def _record(leased: Leased, outcome: Outcome) -> str:
             state = "cancelled"
         if outcome.disable_channel:
             _disable(leased, outcome)
+            state = "failed"
         if leased.event == FIRING and outcome.kind == "sent" and _lasts(incident):
             every = KINDS[leased.kind].resend_seconds or 60
             rearm(leased, detail=outcome.detail, delay_seconds=every)
             return "pending"
         ours = record(
-            leased, state=state, outcome=outcome.kind, detail=outcome.detail, delay_seconds=delay
+            leased,
+            state=state,
+            outcome=outcome.kind,
+            detail=outcome.detail,
+            delay_seconds=delay,
+            rescue=leased.event in (OPENED, DIGEST) and _is_in_vain(leased, state, delay),
         )
         if not ours:
             return state
         if state in ("delivered", "failed"):
             tell_timelines(leased, state, outcome.detail)
-        if state == "delivered" and leased.event == "incident.opened":
+        if state == "delivered" and leased.event == OPENED:
             start_resending(leased, incident)
-        # In the same commit: between a failure and its last resort nothing may get lost.
-        if state == "failed" or (state == "pending" and leased.attempt_count >= PATIENT_TRIES):
-            go_on(leased)
     return state
 
 
 def _judge(leased: Leased, outcome: Outcome) -> tuple[str, float]:
     """Return the state that an outcome leads to, and after how many seconds it is tried again."""
-    gave_up = outcome.kind == "retry" and leased.attempt_count >= MOST_ATTEMPTS
     if outcome.kind == "sent":
         return "delivered", 0.0
-    if outcome.kind == "failed" or (gave_up and leased.event != FIRING):
+    wait = backoff_seconds(min(leased.attempt_count, 8), outcome.retry_after_seconds)
+    if leased.event == FIRING:
+        # It is repeated for as long as the incident lasts, whatever the provider says today.
+        return "pending", min(wait, float(KINDS[leased.kind].resend_seconds or 60))
+    if outcome.kind == "failed" or leased.attempt_count >= MOST_ATTEMPTS:
         return "failed", 0.0
-    return "pending", backoff_seconds(min(leased.attempt_count, 8), outcome.retry_after_seconds)
+    return "pending", wait
+
+
+def _is_in_vain(leased: Leased, state: str, delay: float) -> bool:
+    """Return whether somebody else has to hear of it, though the tries may go on."""
+    if state == "failed":
+        return True
+    if state != "pending":
+        return False
+    since = leased.first_tried_at
+    waited = since is not None and (database_now() - since).total_seconds() > PATIENT_SECONDS
+    return waited or delay > PATIENT_SECONDS or leased.attempt_count >= PATIENT_TRIES
 
 
 def _lock_incident(leased: Leased) -> Incident | None:
@@ -131,6 +152,9 @@ def _disable(leased: Leased, outcome: Outcome) -> None:
             channel.save(update_fields=["disabled_at", "disabled_reason"])
             queue_disabled_notice(channel=channel, detail=reason)
     elif leased.contact_method_id is not None:
-        ContactMethod.objects.filter(pk=leased.contact_method_id, disabled_at=None).update(
-            disabled_at=database_now(), disabled_reason=reason
-        )
+        methods = ContactMethod.objects.select_related("membership__user")
+        method = methods.filter(pk=leased.contact_method_id, disabled_at=None).first()
+        if method is not None:
+            method.disabled_at, method.disabled_reason = database_now(), reason
+            method.save(update_fields=["disabled_at", "disabled_reason"])
+            queue_disabled_method_notice(method=method, detail=reason)

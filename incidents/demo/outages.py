@@ -11,7 +11,6 @@ from incidents.demo.past import Moved, Past, id_at
 from incidents.demo.story import Outage
 from incidents.lifecycle import wording
 from incidents.lifecycle.resolving import REASON_TEXT
-from incidents.lifecycle.rows import Row
 from incidents.models import Channel, Incident, IncidentState
 from incidents.notifications.compose import (
     Contact,
@@ -21,6 +20,7 @@ from incidents.notifications.compose import (
 )
 from incidents.notifications.payload import incident_payload
 from incidents.routing import Rule, Subject, route
+from incidents.rows import Row
 from monitors.models import Monitor
 from monitors.state import State
 

@@ -15,9 +15,9 @@ from incidents.demo.outages import History, tell_incidents
 from incidents.demo.past import Past, tell_past
 from incidents.demo.story import CHANNELS, DAYS, MONITORS, RULES
 from incidents.destinations import create_channel
-from incidents.lifecycle.rows import insert_rows
 from incidents.models import Delivery, Incident, Notification, TimelineEvent, empty_match
 from incidents.routing import load_rules
+from incidents.rows import insert_rows
 from incidents.rules import create_rule
 from monitors.models import CAUSE_BITS, Heartbeat, Monitor, Transition
 from monitors.partitions import make_partitions

@@ -10,7 +10,6 @@ from django_scopes import scopes_disabled
 from accounts.models import Membership, Team
 from incidents.lifecycle.opening import escalation_row
 from incidents.lifecycle.resolving import cancel_unsent, later_notices
-from incidents.lifecycle.rows import insert_rows
 from incidents.lifecycle.timers import reopen_incident
 from incidents.models import (
     Delivery,
@@ -23,6 +22,7 @@ from incidents.models import (
 )
 from incidents.notifications.payload import monitor_facts
 from incidents.policies.snapshot import Snapshot, load_policies
+from incidents.rows import insert_rows
 from monitors.models import Monitor
 from monitors.queries import database_now
 from monitors.services import forget_causes
@@ -91,7 +91,7 @@ def assign_incident(
         at = database_now()
         cancel_unsent(locked.pk, at=at, resent_too=False)
         if policy is not None:
-            snapshot = load_policies([policy.pk])[policy.pk]
+            snapshot = load_policies([policy.pk], lock=True)[policy.pk]
         else:
             assert member is not None
             snapshot = _snapshot_of(member)

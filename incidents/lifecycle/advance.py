@@ -1,7 +1,8 @@
 """Advance: from transitions to incidents, timelines and messages, one transaction per batch.
 
-1. Claim unhandled transitions in order of their ids, which is their order within each monitor.
-   One advance at a time (an advisory lock), so that no monitor's second change overtakes its first.
+1. Claim unhandled transitions, in turns over the teams, and take them in order of their ids, which
+   is their order within each monitor. One advance at a time (an advisory lock), so that no
+   monitor's second change overtakes its first.
 2. Walk them with the open incidents in memory: open, hold back, note a further cause, or resolve.
 3. Write incidents, timeline, notifications and deliveries, and mark the transitions handled.
 
@@ -50,19 +51,33 @@ LEFT JOIN LATERAL (
 """
 
 # name: claim_transitions
-# The oldest unhandled transitions, and how many changes between up and down each monitor has had
-# of late, that one included.
+# Unhandled transitions, the oldest of each team in turns: a team with ten thousand lets another's
+# first one through. And how many changes between up and down each monitor has had of late, that
+# one included.
 CLAIM = f"""
+WITH RECURSIVE teams AS (
+  (SELECT team_id FROM monitors_transition WHERE handled_at IS NULL ORDER BY team_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT w.team_id FROM monitors_transition w
+    WHERE w.handled_at IS NULL AND w.team_id > teams.team_id ORDER BY w.team_id LIMIT 1)
+  FROM teams WHERE teams.team_id IS NOT NULL
+), picked AS MATERIALIZED (
+  SELECT oldest.id FROM teams CROSS JOIN LATERAL (
+    SELECT w.id, row_number() OVER (ORDER BY w.id) AS turn FROM monitors_transition w
+    WHERE w.handled_at IS NULL AND w.team_id = teams.team_id
+      AND (%(monitor)s::uuid IS NULL OR w.monitor_id = %(monitor)s)
+    ORDER BY w.id LIMIT %(limit)s) oldest
+  ORDER BY oldest.turn, oldest.id LIMIT %(limit)s
+)
 SELECT t.id, t.team_id, t.monitor_id, t.at, t.from_state, t.to_state, t.cause, t.since, t.detail,
   {MONITOR_COLUMNS}, coalesce(f.changes, 0) AS changes
-FROM monitors_transition t {MONITOR_JOINS}
+FROM picked JOIN monitors_transition t ON t.id = picked.id {MONITOR_JOINS}
 LEFT JOIN LATERAL (
   SELECT count(*) AS changes FROM monitors_transition c
   WHERE c.monitor_id = t.monitor_id AND c.id <= t.id AND c.at > t.at - %(within)s
     AND (c.from_state, c.to_state) IN (('up', 'down'), ('down', 'up'))) f
   ON (t.from_state, t.to_state) IN (('up', 'down'), ('down', 'up'))
-WHERE t.handled_at IS NULL AND (%(monitor)s::uuid IS NULL OR t.monitor_id = %(monitor)s)
-ORDER BY t.id LIMIT %(limit)s
+ORDER BY t.id
 """
 
 # name: waiting_monitors
@@ -87,7 +102,7 @@ def advance_batch(*, limit: int = BATCH_ROWS, monitor: UUID | None = None) -> tu
         if not rows:
             return 0, 0
         work = _read(rows)
-        falls = [row for row in rows if row["to_state"] == "down" and row["from_state"] != "down"]
+        falls = [row for row in rows if row["to_state"] == "down"]
         covered = covered_monitors([(row["monitor_id"], row["at"]) for row in falls])
         held_back = {falls[index]["id"] for index in covered}
         for row in rows:
@@ -114,7 +129,7 @@ def read_rows(cursor: Any, statement: str, parameters: dict[str, Any]) -> list[d
 def _read(rows: list[dict[str, Any]]) -> Work:
     work = start_work({row["team_id"] for row in rows})
     found = {row["open"] for row in rows if row["open"]}
-    unresolved = Incident.objects.select_for_update(no_key=True).filter(pk__in=found)
+    unresolved = Incident.objects.select_for_update(no_key=True).filter(pk__in=found).order_by("id")
     work.open = {i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)}
     work.previous = {row["monitor_id"]: row["previous"] for row in rows if row["previous"]}
     ending = {row["monitor_id"] for row in rows if row["to_state"] != "down"}
@@ -196,7 +211,7 @@ def advance(*, most_batches: int = 200) -> tuple[int, int]:
             rows, messages = _advance_singly()
         handled += rows
         queued += messages
-        if rows < BATCH_ROWS:
+        if not rows:
             break
     return handled, queued
 

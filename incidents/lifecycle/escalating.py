@@ -7,37 +7,66 @@ many targets lead to it. A step that reaches nobody says so, and the next one fi
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
-from incidents.lifecycle.rows import Row, insert_rows, run_with_rows
-from incidents.lifecycle.work import event_row
-from incidents.models import Delivery, Escalation, Incident, Notification, TimelineEvent
+from incidents.lifecycle.resolving import later_payloads
+from incidents.lifecycle.work import Sent, event_row
+from incidents.models import (
+    Delivery,
+    Escalation,
+    Incident,
+    IncidentState,
+    Notification,
+    TimelineEvent,
+)
 from incidents.notifications.compose import Contact, delivery_rows, notification_row
-from incidents.notifications.fallback import mail_owners_if_unreached
+from incidents.notifications.fallback import turn_to_next
 from incidents.notifications.payload import incident_payload, monitor_facts
 from incidents.policies.reaching import Reached, Way, due_at, resolve_targets
+from incidents.rows import Row, insert_rows, run_with_rows
+
+M = TypeVar("M", bound=Model)
 
 BATCH_ROWS = 1000
 # Between the last step of a round and the first of the next there is always a breath, so that a
 # policy without delays does not page ten times at once; and more after a round without anybody.
 ROUND_PAUSE = timedelta(seconds=5)
 EMPTY_ROUND_PAUSE = timedelta(seconds=60)
+POISON_PAUSE = timedelta(seconds=60)
+
+log = logging.getLogger(__name__)
 
 # name: claim_escalations
-# Lock the incidents whose next step is due, and read their ladders.
+# Lock the incidents whose next step is due, in turns over the teams: one with ten thousand lets
+# another's first one through. A first step that was due when the monitor recovered fires as well.
 CLAIM = """
 SELECT e.id, e.incident_id, clock_timestamp()
-FROM incidents_escalation e JOIN incidents_incident i ON i.id = e.incident_id
-WHERE e.next_step_at <= clock_timestamp() AND i.state = 'open'
-ORDER BY e.next_step_at LIMIT %s FOR NO KEY UPDATE OF i SKIP LOCKED
+FROM (
+  SELECT id, incident_id, firings,
+    row_number() OVER (PARTITION BY team_id ORDER BY next_step_at, id) AS turn
+  FROM incidents_escalation
+  WHERE next_step_at <= clock_timestamp() AND (%(only)s::uuid IS NULL OR id = %(only)s)) e
+JOIN incidents_incident i ON i.id = e.incident_id
+WHERE i.state = 'open' OR (i.resolved_reason = 'recovered' AND e.firings = 0)
+ORDER BY e.turn LIMIT %(limit)s FOR NO KEY UPDATE OF i SKIP LOCKED
+"""
+
+# name: due_escalations
+# The ladders whose next step is due.
+DUE = """
+SELECT id FROM incidents_escalation WHERE next_step_at <= clock_timestamp()
+ORDER BY next_step_at LIMIT %s
 """
 
 # name: advance_escalations
@@ -76,18 +105,49 @@ class _Firing:
 
 
 def fire_steps(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
-    """Fire up to `limit` due steps; return how many fired, and how many messages were queued."""
+    """Fire up to `limit` due steps; return how many fired, and how many messages were queued.
+
+    A step that cannot be fired fails alone: where a batch fails, its steps are taken one by one,
+    and the one that fails again waits, logged, for a minute.
+    """
+    try:
+        return _fire_batch(limit=limit, only=None)
+    except Exception:
+        log.exception("a batch of steps failed; taking them one by one")
+    fired = queued = 0
+    with connection.cursor() as cursor:
+        cursor.execute(DUE, [limit])
+        due = [row[0] for row in cursor.fetchall()]
+    for pk in due:
+        try:
+            steps, messages = _fire_batch(limit=1, only=pk)
+        except Exception:
+            log.exception("a step of escalation %s could not be fired", pk)
+            with scopes_disabled():
+                Escalation.objects.filter(pk=pk).update(next_step_at=Now() + POISON_PAUSE)
+            continue
+        fired += steps
+        queued += messages
+    return fired, queued
+
+
+def _fire_batch(*, limit: int, only: UUID | None) -> tuple[int, int]:
     with transaction.atomic(), scopes_disabled():
         with connection.cursor() as cursor:
-            cursor.execute(CLAIM, [limit])
+            cursor.execute(CLAIM, {"limit": limit, "only": only})
             claimed = cursor.fetchall()
         if not claimed:
             return 0, 0
-        escalations = Escalation.objects.in_bulk([row[0] for row in claimed])
-        incidents = Incident.objects.in_bulk({row[1] for row in claimed})
-        firing = _read(list(escalations.values()), incidents, now=claimed[0][2])
-        for pk, incident_id, _ in claimed:
-            _fire(firing, incidents[incident_id], escalations[pk])
+        now = claimed[0][2]
+        # Read anew under the lock: another engine may have fired a step since the claim's look.
+        found = _by_id(
+            Escalation.objects.filter(next_step_at__lte=now), [row[0] for row in claimed]
+        )
+        escalations = {pk: found[pk] for pk, *_ in claimed if pk in found}
+        incidents = _by_id(Incident.objects.all(), list({e.incident_id for e in found.values()}))
+        firing = _read(list(escalations.values()), incidents, now=now)
+        for escalation in escalations.values():
+            _fire(firing, incidents[escalation.incident_id], escalation)
         insert_rows(TimelineEvent, firing.events)
         insert_rows(Delivery, firing.deliveries)
         insert_rows(Notification, firing.notifications)
@@ -104,9 +164,13 @@ def fire_steps(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
                 for e in escalations.values()
             ],
         )
-        for incident_id in firing.unreached:
-            mail_owners_if_unreached(incident_id=incident_id)
-    return len(claimed), len(firing.deliveries)
+        mailed = turn_to_next([incidents[pk] for pk in firing.unreached], at=now)
+    return len(escalations), len(firing.deliveries) + mailed
+
+
+def _by_id(rows: QuerySet[M], ids: list[UUID]) -> dict[UUID, M]:
+    # One array: thousands of placeholders cost more than the rows.
+    return {row.pk: row for row in rows.extra(where=["id = ANY(%s)"], params=[ids])}
 
 
 def _read(
@@ -154,7 +218,27 @@ def _fire(firing: _Firing, incident: Incident, escalation: Escalation) -> None:
         firing.note(incident, "skipped", f"{name} reached nobody.")
     escalation.firings += 1
     escalation.reached = escalation.reached or bool(rows)
+    if incident.state != IncidentState.OPEN:
+        escalation.next_step_at = None
+        _tell_the_end(firing, incident, rows)
+        return
     _set_next(firing, incident, escalation, reached=bool(rows))
+
+
+def _tell_the_end(firing: _Firing, incident: Incident, pages: Sequence[Row]) -> None:
+    """Follow the pages of an incident that is over already by its end, each after its page."""
+    payloads, after = later_payloads(
+        "resolved",
+        incident,
+        firing.teams[incident.team_id],
+        firing.monitors.get(incident.monitor_id, {}),
+        [Sent.of(page) for page in pages],
+    )
+    rows = delivery_rows(
+        incident=incident, kind="resolved", payloads=payloads, at=firing.now, after=after
+    )
+    firing.deliveries += rows
+    firing.notifications += [notification_row(row, step_seq=incident.step_seq) for row in rows]
 
 
 def _set_next(
@@ -202,6 +286,7 @@ def _queue(
         label = reached.person or way.label
         contact = Contact(way.key, way.kind, way.channel_id, reason, way.method_id, label)
         payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
+        payload["incident"] |= {"state": "open", "resolved_at": None, "resolved_reason": None}
         at = due_at(way, fired_at=firing.now, severity=incident.severity)
         rows += delivery_rows(
             incident=incident, kind="opened", payloads=[(contact, payload)], at=at

@@ -9,13 +9,13 @@ from uuid import UUID
 from accounts.ids import uuid7
 from incidents.lifecycle import wording
 from incidents.lifecycle.flapping import quiet_at
-from incidents.lifecycle.rows import Row
 from incidents.lifecycle.work import Sent, Work
 from incidents.models import Incident
 from incidents.notifications.compose import Contact, contacts_of, delivery_rows
 from incidents.notifications.payload import incident_payload
 from incidents.policies.snapshot import Snapshot
 from incidents.routing import Route, Subject, route
+from incidents.rows import Row
 
 
 def open_incident(work: Work, row: dict[str, Any], *, flapping: bool = False) -> None:
@@ -52,16 +52,7 @@ def open_incident(work: Work, row: dict[str, Any], *, flapping: bool = False) ->
     if flapping:
         work.note(incident, row["at"], "flapping", wording.FLAPPING_TEXT)
     found = route(work.rules[incident.team_id], _subject(incident, row["labels"], work.now))
-    for policy_id, rule in found.policies.items():
-        snapshot = work.policies.get(policy_id)
-        if snapshot is not None:
-            work.escalations.append(escalation_row(incident, snapshot, at=work.now))
-            work.note(
-                incident,
-                work.now,
-                "routed",
-                f"Alert rule “{rule}” starts the policy “{snapshot.name}”.",
-            )
+    _start_policies(work, incident, found)
     contacts, remarks = _contacts(work, incident, found)
     for remark in remarks:
         work.note(incident, work.now, "skipped", remark)
@@ -73,6 +64,20 @@ def open_incident(work: Work, row: dict[str, Any], *, flapping: bool = False) ->
     )
     work.deliveries += told
     work.sent[incident.pk] = [Sent.of(delivery) for delivery in told]
+
+
+def _start_policies(work: Work, incident: Incident, found: Route) -> None:
+    """Start the ladders of a route; one that was deleted since the rules were read is left out."""
+    for policy_id, rule in list(found.policies.items()):
+        snapshot = work.policies.get(policy_id)
+        if snapshot is None or not snapshot.steps:
+            del found.policies[policy_id]
+            text = f"The policy of alert rule “{rule}” has no steps or was deleted."
+            work.note(incident, work.now, "skipped", text)
+            continue
+        work.escalations.append(escalation_row(incident, snapshot, at=work.now))
+        text = f"Alert rule “{rule}” starts the policy “{snapshot.name}”."
+        work.note(incident, work.now, "routed", text)
 
 
 def escalation_row(incident: Incident, snapshot: Snapshot, *, at: datetime) -> Row:

@@ -33,8 +33,10 @@ def resolve_in_memory(
     A first message that is due and has not been tried yet still goes out before the recovery when
     the monitor recovered by itself: a fail and a pass within one second are both told, in order.
     What failed once and waits for its next try, or would come later, is cancelled, and its contact
-    hears nothing of the recovery. Deleting tells nobody: nothing has recovered.
+    hears nothing of the recovery. Deleting tells nobody, for nothing has recovered, but the
+    providers that keep an account of their own: their alert would stay open for ever.
     """
+    at = max(at, incident.opened_at)  # what happened before it was noticed is told after it
     incident.state = IncidentState.RESOLVED
     incident.resolved_at = at
     incident.resolved_reason = reason
@@ -48,10 +50,14 @@ def resolve_in_memory(
             work.cancelled[delivery.id] = at
         else:
             kept.append(delivery)
-    if reason == "deleted":
-        return
+    if reason == "recovered" and work.cancelled.keys() & {
+        d.id for d in work.sent.get(incident.pk, [])
+    }:
+        work.note(incident, at, "skipped", "Messages that still waited were cancelled: it is over.")
     team = work.teams[incident.team_id]
-    payloads, after = _later_payloads("resolved", incident, team, monitor, kept)
+    if reason == "deleted":
+        kept = [d for d in kept if d.kind in KINDS and KINDS[d.kind].keeps_account]
+    payloads, after = later_payloads("resolved", incident, team, monitor, kept)
     work.deliveries += delivery_rows(
         incident=incident, kind="resolved", payloads=payloads, at=work.now, after=after
     )
@@ -61,6 +67,7 @@ def flap_in_memory(
     work: Work, incident: Incident, *, at: datetime, monitor: dict[str, Any], text: str
 ) -> None:
     """Note a change of a flapping incident, which stays open. At first those paged are told."""
+    at = max(at, incident.opened_at)
     work.note(incident, at, "cause", text)
     first = not incident.flapping
     incident.flapping = True
@@ -70,7 +77,7 @@ def flap_in_memory(
         return
     work.note(incident, at, "flapping", FLAPPING_TEXT)
     team = work.teams[incident.team_id]
-    payloads, after = _later_payloads(
+    payloads, after = later_payloads(
         "flapping", incident, team, monitor, work.sent.get(incident.pk, [])
     )
     told = delivery_rows(
@@ -89,7 +96,11 @@ def cancel_unsent(incident_id: UUID, *, at: datetime, resent_too: bool) -> int:
     waiting = Delivery.objects.filter(incident_id=incident_id, state=DeliveryState.PENDING)
     if not resent_too:
         waiting = waiting.exclude(event=RESENT)
-    return waiting.update(state=DeliveryState.CANCELLED, finished_at=at)
+    # Locked in the order of their ids, as everywhere.
+    locked = waiting.select_for_update(no_key=True).order_by("id").values_list("id", flat=True)
+    return Delivery.objects.filter(pk__in=list(locked)).update(
+        state=DeliveryState.CANCELLED, finished_at=at
+    )
 
 
 def later_notices(
@@ -102,11 +113,11 @@ def later_notices(
 ) -> tuple[list[Notification], list[Delivery]]:
     """Return the unsaved rows that tell those who were paged of what followed, each in order."""
     opened = Delivery.objects.filter(incident=incident, event="incident.opened").order_by("id")
-    payloads, after = _later_payloads(kind, incident, team, monitor, opened)
+    payloads, after = later_payloads(kind, incident, team, monitor, opened)
     return queue_notices(incident=incident, kind=kind, payloads=payloads, at=at, after=after)
 
 
-def _later_payloads(
+def later_payloads(
     kind: str,
     incident: Incident,
     team: Team,
@@ -131,7 +142,12 @@ def _later_payloads(
         if delivery.kind in KINDS and f"incident.{kind}" not in KINDS[delivery.kind].events:
             continue
         contact = Contact(
-            delivery.contact, delivery.kind, delivery.channel_id, reason, delivery.contact_method_id
+            delivery.contact,
+            delivery.kind,
+            delivery.channel_id,
+            reason,
+            delivery.contact_method_id,
+            direct=delivery.direct,
         )
         payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
         payloads.append((contact, payload))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
 from incidents.lifecycle.advance import MONITOR_COLUMNS, MONITOR_JOINS, read_rows
 from incidents.lifecycle.opening import open_incident
 from incidents.lifecycle.resolving import resolve_in_memory
-from incidents.lifecycle.rows import Row, insert_rows
 from incidents.lifecycle.work import event_row, read_sent, start_work, try_lock
 from incidents.maintenance.covering import released
 from incidents.models import (
@@ -24,12 +26,15 @@ from incidents.models import (
     TimelineEvent,
 )
 from incidents.notifications.compose import Contact, delivery_rows, notification_row
+from incidents.notifications.fallback import turn_to_next
 from incidents.notifications.payload import incident_payload, monitor_facts
+from incidents.rows import Row, insert_rows
 from monitors.models import Heartbeat
 from monitors.queries import database_now
 from monitors.state import State
 
 BATCH_ROWS = 1000
+WOKEN_ROWS = 100  # each takes a dozen statements
 
 # name: claim_held
 # Outages whose maintenance window is over, as changes that open their incidents; without those
@@ -85,11 +90,7 @@ def settle_flapping(*, limit: int = BATCH_ROWS) -> int:
         if not pks or not try_lock():
             return 0
         incidents = list(Incident.objects.filter(pk__in=pks))
-        states = dict(
-            Heartbeat.objects.filter(monitor__in=[i.monitor_id for i in incidents]).values_list(
-                "monitor_id", "state"
-            )
-        )
+        states = _states(incidents)
         facts = monitor_facts(i.monitor_id for i in incidents)
         work = start_work({incident.team_id for incident in incidents})
         work.sent = read_sent(pks)
@@ -105,14 +106,28 @@ def settle_flapping(*, limit: int = BATCH_ROWS) -> int:
         return len(work.ended)
 
 
-def wake_incidents(*, limit: int = BATCH_ROWS) -> int:
-    """Open again what was acknowledged or snoozed for a time, from step 0; return how many."""
+def wake_incidents(*, limit: int = WOKEN_ROWS) -> int:
+    """Open again what was acknowledged or snoozed for a time, from step 0; return how many.
+
+    One whose monitor is up (it flapped, and waits for quiet) has nothing to page for.
+    """
     with transaction.atomic(), scopes_disabled():
-        pks = _claim(CLAIM_WOKEN, limit)
-        for incident in Incident.objects.filter(pk__in=pks):
+        incidents = list(Incident.objects.filter(pk__in=_claim(CLAIM_WOKEN, limit)))
+        states = _states(incidents)
+        for incident in incidents:
+            if states.get(incident.monitor_id) != State.DOWN:
+                incident.wake_at = incident.snoozed_until = None
+                incident.save(update_fields=["wake_at", "snoozed_until"])
+                continue
             text = "The snooze is over" if incident.snoozed_until else "The acknowledgement ran out"
             reopen_incident(incident, text=f"{text}, and it is still down: paging starts anew.")
-        return len(pks)
+        return len(incidents)
+
+
+def _states(incidents: Sequence[Incident]) -> dict[UUID, str]:
+    monitors = [incident.monitor_id for incident in incidents]
+    rows = Heartbeat.objects.filter(monitor__in=monitors).values_list("monitor_id", "state")
+    return dict(rows)
 
 
 def reopen_incident(incident: Incident, *, text: str, actor: str = "tocsin") -> None:
@@ -121,10 +136,12 @@ def reopen_incident(incident: Incident, *, text: str, actor: str = "tocsin") -> 
     incident.state = IncidentState.OPEN
     incident.acknowledged_at = incident.acknowledged_by = None
     incident.snoozed_until = incident.wake_at = None
+    incident.reopened_at = at
     incident.step_seq += 1
     incident.save(
         update_fields=[
-            "state", "acknowledged_at", "acknowledged_by", "snoozed_until", "wake_at", "step_seq",
+            "state", "acknowledged_at", "acknowledged_by", "snoozed_until", "wake_at",
+            "reopened_at", "step_seq",
         ]
     )  # fmt: skip
     insert_rows(TimelineEvent, [event_row(incident, at, "reopened", text, actor=actor)])
@@ -135,28 +152,23 @@ def reopen_incident(incident: Incident, *, text: str, actor: str = "tocsin") -> 
         ladder.save(update_fields=["firings", "reached", "next_step_at"])
     if not ladders:
         _tell_again(incident, at=at)
+        turn_to_next([incident], at=at)
 
 
-def _tell_again(incident: Incident, *, at: Any) -> None:
-    """Page anew the contacts of an incident that climbs no ladder."""
+def _tell_again(incident: Incident, *, at: datetime) -> None:
+    """Page anew the contacts of an incident that climbs no ladder, as far as they still work."""
     team = Team.objects.get(pk=incident.team_id)
     monitor = monitor_facts([incident.monitor_id]).get(incident.monitor_id, {})
     first: dict[str, Delivery] = {}
-    for delivery in Delivery.objects.filter(incident=incident, event="incident.opened"):
+    told = Delivery.objects.filter(incident=incident, event="incident.opened")
+    works = Q(direct=True) | Q(channel__isnull=False, channel__disabled_at=None)
+    for delivery in told.filter(works).order_by("id"):
         first.setdefault(delivery.contact, delivery)
     rows: list[Row] = []
-    for key, told in first.items():
-        contact = Contact(
-            key,
-            told.kind,
-            told.channel_id,
-            str(told.payload.get("reason", "")),
-            told.contact_method_id,
-            str(told.payload.get("to", "")),
-        )
-        payload = incident_payload(
-            incident=incident, team=team, monitor=monitor, reason=contact.reason
-        )
+    for key, page in first.items():
+        reason, label = (str(page.payload.get(name, "")) for name in ("reason", "to"))
+        contact = Contact(key, page.kind, page.channel_id, reason, None, label, direct=page.direct)
+        payload = incident_payload(incident=incident, team=team, monitor=monitor, reason=reason)
         rows += delivery_rows(
             incident=incident, kind="opened", payloads=[(contact, payload)], at=at
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from accounts.durations import say_duration
 from incidents.channels.wording import clean_line
 
 MOST_SUMMARY = 500
@@ -11,17 +12,6 @@ FLAPPING_TEXT = (
     "Flapping: four changes between up and down within 15 minutes. "
     "It stays open until it has been quiet for 10 minutes."
 )
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as people say it: `45 s`, `1 min 30 s`, `2 h 5 min`, `3 d 4 h`."""
-    left = max(0, round(seconds))
-    parts = []
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
 
 
 def summary_text(
@@ -35,7 +25,7 @@ def summary_text(
         else:
             text = (
                 f"{name} went silent: last push {last_push_at:%Y-%m-%d %H:%M:%S} UTC, "
-                f"a push was due within {duration_text(window_seconds)}"
+                f"a push was due within {say_duration(window_seconds)}"
             )
     elif cause == "latency":
         text = f"{name} is slow: {detail}" if detail else f"{name} is slow"

@@ -12,7 +12,6 @@ from django.db import connection
 
 from accounts.models import Team
 from accounts.teams import owner_addresses_by_team
-from incidents.lifecycle.rows import Row, insert_rows, run_with_rows
 from incidents.models import (
     Channel,
     Delivery,
@@ -26,6 +25,7 @@ from incidents.models import (
 from incidents.notifications.compose import Contact, notification_row
 from incidents.policies.snapshot import Snapshot, load_policies
 from incidents.routing import Rule, load_rules
+from incidents.rows import Row, insert_rows, run_with_rows
 
 # Only one process turns changes into incidents at a time, so that no monitor's second change
 # overtakes its first.
@@ -41,6 +41,7 @@ class Sent(NamedTuple):
     kind: str
     channel_id: UUID | None
     contact_method_id: UUID | None
+    direct: bool
     state: str
     attempt_count: int
     next_attempt_at: datetime
@@ -62,10 +63,13 @@ WHERE i.id = r.id
 """
 
 # name: stop_ladders
-# No further step of incidents that are over.
+# No further step of incidents that are over. A first one that was due before the monitor recovered
+# by itself still fires: a fail and a pass within one second are both told.
 _STOP = """
-UPDATE incidents_escalation SET next_step_at = NULL
-WHERE incident_id = ANY(%s) AND next_step_at IS NOT NULL
+UPDATE incidents_escalation e SET next_step_at = NULL
+FROM incidents_incident i
+WHERE i.id = e.incident_id AND i.id = ANY(%s) AND e.next_step_at IS NOT NULL
+  AND NOT (e.firings = 0 AND e.next_step_at <= i.resolved_at AND i.resolved_reason = 'recovered')
 """
 
 # name: mark_incidents
@@ -186,7 +190,7 @@ def start_work(team_ids: Iterable[UUID]) -> Work:
         teams={team.pk: team for team in Team.objects.filter(pk__in=wanted)},
         rules=rules,
         channels=Channel.objects.in_bulk({c for rule in every for c in rule.channels}),
-        policies=load_policies({rule.policy for rule in every if rule.policy}),
+        policies=load_policies({rule.policy for rule in every if rule.policy}, lock=True),
         owners=owner_addresses_by_team(wanted),
     )
 

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
+from accounts.zones import zone_names
 from incidents.maintenance.recurrence import clean_rrule
 from incidents.maintenance.windows import BadRule, BadWindow, Window, check_window, spans
 from incidents.models import Maintenance, MaintenanceMonitor, MaintenanceSpan
@@ -141,12 +141,6 @@ def window_of(maintenance: Maintenance) -> Window:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadWindow("This is not a known IANA time zone.", "timezone") from None
     return Window(maintenance.starts_at, maintenance.ends_at, maintenance.rrule, zone)
-
-
-@lru_cache(maxsize=1)
-def zone_names() -> frozenset[str]:
-    """Return the time zones that a window may be in."""
-    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def _check(maintenance: Maintenance) -> None:

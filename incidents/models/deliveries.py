@@ -28,7 +28,9 @@ class Delivery(TenantModel):
     `next_attempt_at` is when it may be claimed: for a pending row the next try, for one that is
     being sent the end of its lease. `after` is an earlier message to the same contact about the
     same incident: it goes first, or fails first. `bundle` is the digest that carries a bundled
-    one. `paced` says that its contact may get it now.
+    one. `paced` says that its contact may get it now. A `direct` one goes to the address in
+    `contact` itself; any other needs its channel or contact method. `given_way` says that somebody
+    else is asked meanwhile, `rescue` that the engine has yet to turn to them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -83,6 +85,9 @@ class Delivery(TenantModel):
         related_name="bundled",
     )
     paced = models.BooleanField(default=False)
+    direct = models.BooleanField(default=False)
+    given_way = models.BooleanField(default=False)
+    rescue = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
 
@@ -103,6 +108,7 @@ class Delivery(TenantModel):
                 condition=models.Q(state__in=["pending", "sending"]),
             ),
             models.Index(fields=["team", "-id"], name="delivery_of_team"),
+            models.Index("id", name="delivery_rescue", condition=models.Q(rescue=True)),
             # Empty for most messages of a mass outage, so these cost it nothing.
             *(
                 models.Index(
@@ -120,12 +126,16 @@ class Delivery(TenantModel):
 
 
 class ContactPace(TenantModel):
-    """How many messages a contact has had of late: `count` since `since`, the last at `last_at`."""
+    """How many messages a contact has had of late: `count` since `since`, the last at `last_at`.
+
+    While `hold_until` lies ahead, everything waits for it: there were too many.
+    """
 
     contact = models.CharField(max_length=300)
     since = models.DateTimeField()
     last_at = models.DateTimeField()
     count = models.PositiveIntegerField(default=0)
+    hold_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint("team", "contact", name="contactpace_once")]

@@ -19,7 +19,8 @@ class IncidentState(models.TextChoices):
 class Incident(TenantModel):
     """One outage of one monitor. The monitor is held by value: history outlives it.
 
-    `step_seq` counts the escalation steps that have fired. `wake_at` is when an acknowledgement
+    `step_seq` counts the escalation steps that have fired. What was sent before `reopened_at` does
+    not count as having reached anybody. `wake_at` is when an acknowledgement
     runs out or a snooze ends, `settle_at` when a flapping one has been quiet for long enough.
     """
 
@@ -42,6 +43,7 @@ class Incident(TenantModel):
     flapping = models.BooleanField(default=False)
     snoozed_until = models.DateTimeField(null=True)
     step_seq = models.PositiveIntegerField(default=0)
+    reopened_at = models.DateTimeField(null=True)
     wake_at = models.DateTimeField(null=True)
     settle_at = models.DateTimeField(null=True)
     previous = models.ForeignKey(

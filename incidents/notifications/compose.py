@@ -15,7 +15,7 @@ from django_scopes import scopes_disabled
 from accounts.ids import uuid7
 from accounts.models import Team
 from accounts.teams import owner_addresses
-from incidents.models import Channel, Delivery, DeliveryState, Incident, Notification
+from incidents.models import Channel, ContactMethod, Delivery, DeliveryState, Incident, Notification
 from incidents.routing import Route
 from monitors.queries import database_now
 
@@ -34,11 +34,12 @@ class Contact:
     reason: str
     method_id: UUID | None = None
     label: str = ""  # who or what it is, for timelines and the acknowledge link
+    direct: bool = False  # the address in the key is all that is needed
 
 
 def email_contact(address: str, reason: str) -> Contact:
     """Return the contact for a person's address."""
-    return Contact(f"email:{address.lower()}", "email", None, reason, None, address)
+    return Contact(f"email:{address.lower()}", "email", None, reason, None, address, direct=True)
 
 
 def channel_contact(channel: Channel, rule: str) -> Contact:
@@ -127,6 +128,9 @@ def delivery_rows(
             "after_id": (after or {}).get(contact.key),
             "bundle_id": None,
             "paced": False,
+            "direct": contact.direct,
+            "given_way": False,
+            "rescue": False,
             "created_at": at,
             "finished_at": None,
         }
@@ -150,24 +154,41 @@ def notification_row(delivery: Mapping[str, Any], *, step_seq: int = 0) -> dict[
 
 def queue_disabled_notice(*, channel: Channel, detail: str) -> None:
     """Mail the team's owners that a channel is no longer used, and why."""
-    at = database_now()
     team = Team.objects.get(pk=channel.team_id)
-    Delivery.objects.bulk_create(
-        Delivery(
-            team_id=team.pk,
-            contact=f"email:{address.lower()}",
-            kind="email",
-            event="channel.disabled",
-            payload={
-                "team": {"slug": team.slug, "name": team.name},
-                "channel": {"id": str(channel.pk), "name": channel.name, "detail": detail},
-                "url": f"{settings.BASE_URL}/t/{team.slug}/channels/",
-                "reason": f"You own the team {team.slug}.",
-            },
-            next_attempt_at=at,
-            created_at=at,
-        )
-        for address in owner_addresses(team)
+    about = {"id": str(channel.pk), "name": channel.name, "detail": detail}
+    for address in owner_addresses(team):
+        reason = f"You own the team {team.slug}."
+        _queue_disabled(team, address, about, path="channels/", reason=reason)
+
+
+def queue_disabled_method_notice(*, method: ContactMethod, detail: str) -> None:
+    """Mail a member, at their account's address, that one of their contact methods is not used."""
+    team = Team.objects.get(pk=method.team_id)
+    name = method.name or method.kind
+    about = {"id": str(method.pk), "name": name, "detail": detail}
+    reason = "It is one of the ways in which you wanted to be reached."
+    address = method.membership.user.email
+    _queue_disabled(team, address, about, path="on-call/contacts/", reason=reason)
+
+
+def _queue_disabled(
+    team: Team, address: str, about: dict[str, str], *, path: str, reason: str
+) -> None:
+    at = database_now()
+    Delivery.objects.create(
+        team_id=team.pk,
+        contact=f"email:{address.lower()}",
+        direct=True,
+        kind="email",
+        event="channel.disabled",
+        payload={
+            "team": {"slug": team.slug, "name": team.name},
+            "channel": about,
+            "url": f"{settings.BASE_URL}/t/{team.slug}/{path}",
+            "reason": reason,
+        },
+        next_attempt_at=at,
+        created_at=at,
     )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Q
-from django_scopes import scopes_disabled
+from django.db.models import F, Q, QuerySet
 
 from accounts.models import Team
-from accounts.teams import owner_addresses
+from accounts.teams import owner_addresses_by_team
 from incidents.models import (
     Delivery,
     DeliveryState,
@@ -20,88 +20,15 @@ from incidents.models import (
     Notification,
     TimelineEvent,
 )
-from incidents.notifications.compose import email_contact, queue_notices
+from incidents.notifications.compose import delivery_rows, email_contact, notification_row
 from incidents.notifications.payload import incident_payload, monitor_facts
-from monitors.queries import database_now
+from incidents.rows import Row, insert_rows
 
-# So many tries take about half a minute; they go on, but somebody else has to hear of it by then.
-PATIENT_TRIES = 4
 # While a ladder still has steps they come first, but not for longer than this.
 PATIENCE = timedelta(seconds=30)
-OWNER_STEP = 1_000_000  # a step number that no escalation uses
-
-
-def mail_owners_if_unreached(*, incident_id: UUID) -> int:
-    """Go on to whoever is left if no page of an open incident got through.
-
-    A further step of its policies fires at once; without one, or once the incident is half a
-    minute old, the owners are mailed. Returns how many mails. Safe to run twice: the notification's
-    unique key admits each owner once.
-    """
-    with transaction.atomic(), scopes_disabled():
-        incident = Incident.objects.select_for_update(no_key=True).filter(pk=incident_id).first()
-        if incident is None or incident.state != IncidentState.OPEN:
-            return 0
-        opened = Delivery.objects.filter(incident=incident, event="incident.opened")
-        # Of an incident that is open, only what went with its channel is cancelled.
-        unreached = Q(state__in=(DeliveryState.FAILED, DeliveryState.CANCELLED)) | Q(
-            state=DeliveryState.PENDING, attempt_count__gte=PATIENT_TRIES
-        )
-        unreached |= Q(
-            state=DeliveryState.BUNDLED,
-            bundle__state=DeliveryState.PENDING,
-            bundle__attempt_count__gte=PATIENT_TRIES,
-        )
-        if opened.exclude(unreached).exists():
-            return 0
-        at = database_now()
-        tried = opened.exists()
-        if tried and _fire_next_step(incident, at=at) and at - incident.opened_at < PATIENCE:
-            return 0
-        return _mail_owners(incident, at=at, tried=tried)
-
-
-def _fire_next_step(incident: Incident, *, at: datetime) -> bool:
-    """Bring the next steps of the incident's ladders forward to now; False if there is none."""
-    ladders = Escalation.objects.filter(incident=incident, next_step_at__isnull=False)
-    if not ladders.exists():
-        return False
-    if ladders.filter(next_step_at__gt=at).update(next_step_at=at):
-        _note(incident, at, "skipped", "Nobody could be reached: the next step fires at once.")
-    return True
-
-
-def _mail_owners(incident: Incident, *, at: datetime, tried: bool) -> int:
-    team = Team.objects.get(pk=incident.team_id)
-    why = "No channel could be reached" if tried else "No step reached anybody"
-    payload = incident_payload(
-        incident=incident,
-        team=team,
-        monitor=monitor_facts([incident.monitor_id]).get(incident.monitor_id, {}),
-        reason=f"{why}, and you own the team {team.slug}.",
-    )
-    told = set(
-        Notification.objects.filter(incident=incident, kind="opened")
-        .filter(Q(step_seq=OWNER_STEP) | Q(delivery__state__in=_ON_THE_WAY))
-        .values_list("contact", flat=True)
-    )
-    contacts = [email_contact(address, "") for address in owner_addresses(team)]
-    contacts = [contact for contact in contacts if contact.key not in told]
-    if not contacts:
-        return 0
-    notifications, deliveries = queue_notices(
-        incident=incident,
-        kind="opened",
-        payloads=[(contact, payload) for contact in contacts],
-        at=at,
-    )
-    for notification in notifications:
-        notification.step_seq = OWNER_STEP
-    Delivery.objects.bulk_create(deliveries)
-    Notification.objects.bulk_create(notifications)
-    _note(incident, at, "notified", f"{why}: mailing the owners.")
-    return len(deliveries)
-
+# What waits for longer (for quiet hours, say) reaches nobody now; a digest waits for a minute.
+SOON = timedelta(seconds=65)
+OWNER_STEP = 1_000_000  # step numbers from here on are of no escalation
 
 _ON_THE_WAY = (
     DeliveryState.PENDING,
@@ -111,7 +38,131 @@ _ON_THE_WAY = (
 )
 
 
-def _note(incident: Incident, at: datetime, kind: str, text: str) -> None:
-    TimelineEvent.objects.create(
-        team_id=incident.team_id, incident=incident, at=at, kind=kind, text=text
+def turn_to_next(incidents: Sequence[Incident], *, at: datetime) -> int:
+    """Go on to whoever is left for open incidents of which no page gets through.
+
+    The incidents are locked by the caller. Of those that nobody was reached for since they were
+    last opened, a further step of their policies fires at once; without one, or once they are half
+    a minute old, the owners are mailed. Returns how many mails. Safe to repeat: the notification's
+    unique key admits each owner once.
+    """
+    wanted = [incident for incident in incidents if incident.state == IncidentState.OPEN]
+    ids = [incident.pk for incident in wanted]
+    pages = _pages_of(ids)
+    tried = set(pages.values_list("incident", flat=True))
+    reached = set(pages.exclude(_unreached(at)).values_list("incident", flat=True))
+    unreached = [incident for incident in wanted if incident.pk not in reached]
+    waiting = _fire_next_steps([i for i in unreached if i.pk in tried], at=at)
+    now_due = [
+        incident
+        for incident in unreached
+        if incident.pk not in waiting
+        or at - (incident.reopened_at or incident.opened_at) >= PATIENCE
+    ]
+    return _mail_owners(now_due, tried=tried, at=at)
+
+
+def _pages_of(incident_ids: Collection[UUID]) -> QuerySet[Delivery]:
+    """Return the pages of incidents since each was last opened."""
+    pages = Delivery.objects.filter(incident__in=incident_ids, event="incident.opened")
+    return pages.filter(
+        Q(incident__reopened_at=None) | Q(created_at__gte=F("incident__reopened_at"))
     )
+
+
+def _unreached(at: datetime) -> Q:
+    """Return what says of a page that it reaches nobody now.
+
+    Of an incident that is open, only what went with its channel is cancelled.
+    """
+    return (
+        Q(state__in=(DeliveryState.FAILED, DeliveryState.CANCELLED))
+        | Q(state__in=(DeliveryState.PENDING, DeliveryState.SENDING), given_way=True)
+        | Q(state=DeliveryState.BUNDLED, bundle__given_way=True)
+        | Q(state=DeliveryState.PENDING, attempt_count=0, next_attempt_at__gt=at + SOON)
+    )
+
+
+def _fire_next_steps(incidents: Iterable[Incident], *, at: datetime) -> set[UUID]:
+    """Bring the next steps of ladders forward to now; return the incidents that have one."""
+    known = {incident.pk: incident for incident in incidents}
+    ladders = Escalation.objects.filter(incident__in=known, next_step_at__isnull=False)
+    found = dict.fromkeys(ladders.values_list("incident", flat=True))
+    later = set(ladders.filter(next_step_at__gt=at).values_list("incident", flat=True))
+    if later:
+        ladders.filter(next_step_at__gt=at).update(next_step_at=at)
+        text = "Nobody could be reached: the next step fires at once."
+        insert_rows(TimelineEvent, [_event(known[pk], at, "skipped", text) for pk in later])
+    return set(found)
+
+
+def _mail_owners(incidents: Sequence[Incident], *, tried: Collection[UUID], at: datetime) -> int:
+    if not incidents:
+        return 0
+    team_ids = {incident.team_id for incident in incidents}
+    teams = Team.objects.in_bulk(team_ids)
+    owners = owner_addresses_by_team(team_ids)
+    monitors = monitor_facts({incident.monitor_id for incident in incidents})
+    told = _told(incidents)
+    deliveries: list[Row] = []
+    notifications: list[Row] = []
+    events: list[Row] = []
+    for incident in incidents:
+        team = teams[incident.team_id]
+        why = "No channel could be reached" if incident.pk in tried else "No step reached anybody"
+        contacts = [email_contact(address, "") for address in owners[team.pk]]
+        contacts = [c for c in contacts if (incident.pk, c.key) not in told]
+        if not contacts:
+            continue
+        payload = incident_payload(
+            incident=incident,
+            team=team,
+            monitor=monitors.get(incident.monitor_id, {}),
+            reason=f"{why}, and you own the team {team.slug}.",
+        )
+        rows = delivery_rows(
+            incident=incident, kind="opened", payloads=[(c, payload) for c in contacts], at=at
+        )
+        deliveries += rows
+        notifications += [notification_row(row, step_seq=_owner_step(incident)) for row in rows]
+        events.append(_event(incident, at, "notified", f"{why}: mailing the owners."))
+    insert_rows(Delivery, deliveries)
+    insert_rows(Notification, notifications)
+    insert_rows(TimelineEvent, events)
+    return len(deliveries)
+
+
+def _told(incidents: Sequence[Incident]) -> set[tuple[UUID, str]]:
+    """Return who need not be mailed about what: they were already, or are about to be."""
+    steps = {incident.pk: _owner_step(incident) for incident in incidents}
+    pages = Notification.objects.filter(incident__in=steps, kind="opened")
+    as_owner = {
+        (incident, contact)
+        for incident, contact, step in pages.filter(step_seq__gte=OWNER_STEP).values_list(
+            "incident", "contact", "step_seq"
+        )
+        if step == steps[incident]
+    }
+    coming = pages.filter(
+        Q(incident__reopened_at=None) | Q(created_at__gte=F("incident__reopened_at")),
+        delivery__state__in=_ON_THE_WAY,
+        delivery__given_way=False,
+    )
+    return as_owner | set(coming.values_list("incident", "contact"))
+
+
+def _owner_step(incident: Incident) -> int:
+    """Return the step number of the owners' mail: another one each time it is opened again."""
+    at = incident.reopened_at
+    return OWNER_STEP + (int(at.timestamp() * 1000) % 1_000_000_000 if at else 0)
+
+
+def _event(incident: Incident, at: datetime, kind: str, text: str) -> dict[str, Any]:
+    return {
+        "team_id": incident.team_id,
+        "incident_id": incident.pk,
+        "at": at,
+        "kind": kind,
+        "actor": "tocsin",
+        "text": text,
+    }

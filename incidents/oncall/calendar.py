@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hmac
-import unicodedata
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, vText
 
 from accounts.models import Membership
+from incidents.channels.wording import clean_line
 from incidents.models import Rotation
 from incidents.oncall.loading import load_schedule
 from incidents.oncall.schedule import Shift, shifts
@@ -51,7 +51,7 @@ def calendar_feed(rotation: Rotation, *, at: datetime) -> bytes:
     calendar.add("prodid", "-//Tocsin//On-call//EN")
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
-    calendar.add("x-wr-calname", _plain(rotation.name))
+    calendar.add("x-wr-calname", vText(_plain(rotation.name)))
     calendar.add("refresh-interval", _REFRESH, parameters={"VALUE": "DURATION"})
     calendar.add("x-published-ttl", "PT1H")
     for shift in found:
@@ -69,7 +69,6 @@ def _event(rotation: Rotation, shift: Shift, name: str, at: datetime) -> Event:
     event.add("dtstart", shift.start)
     event.add("dtend", shift.end)
     event.add("dtstamp", made)
-    event.add("last-modified", made)
     return event
 
 
@@ -79,7 +78,5 @@ def _uid(rotation_id: UUID, start: datetime) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the text in one line, without control characters, which a calendar may not hold."""
-    return "".join(
-        " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text
-    )
+    """Return the text in one line that reads as what it is; a calendar may hold no control."""
+    return clean_line(text, 400)

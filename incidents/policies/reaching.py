@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+from django.db import transaction
 from django_scopes import scopes_disabled
 
 from accounts.models import Membership
@@ -18,6 +20,8 @@ from incidents.oncall.loading import load_schedules
 from incidents.oncall.schedule import Shift
 from incidents.oncall.schedule import on_call as find_shift
 from monitors.models import Severity
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +110,7 @@ def _read(wanted: Iterable[tuple[str, UUID, datetime]]) -> _Known:
         ids[kind].add(pk)
         if kind == "rotation":
             times.setdefault(at, set()).add(pk)
-    schedules = {}
-    if times:
-        schedules = load_schedules(ids["rotation"], since=min(times), until=max(times))
-    on_call = {
-        (pk, at): find_shift(schedules[pk], at)
-        for at, rotations in times.items()
-        for pk in rotations
-        if pk in schedules
-    }
+    on_call = _find_shifts(ids["rotation"], times)
     people = ids["member"] | {
         cast("UUID", shift.member) for shift in on_call.values() if shift is not None
     }
@@ -129,6 +125,35 @@ def _read(wanted: Iterable[tuple[str, UUID, datetime]]) -> _Known:
         channels=Channel.objects.in_bulk(ids["channel"]),
         names=dict(ContactMethod.objects.filter(pk__in=used).values_list("pk", "name")),
     )
+
+
+def _find_shifts(
+    rotations: set[UUID], times: Mapping[datetime, set[UUID]]
+) -> dict[tuple[UUID, datetime], Shift | None]:
+    """Return who is on call by rotation and time; one that cannot be read is logged: nobody.
+
+    Its zone may be gone from the time zone database: nobody else's pages may wait for that.
+    """
+    if not rotations:
+        return {}
+    try:
+        # A transaction of its own: after a failed query the others go on.
+        with transaction.atomic():
+            schedules = load_schedules(rotations, since=min(times), until=max(times))
+            return {
+                (pk, at): find_shift(schedules[pk], at)
+                for at, wanted in times.items()
+                for pk in wanted
+                if pk in rotations and pk in schedules
+            }
+    except Exception:
+        if len(rotations) == 1:
+            log.exception("rotation %s cannot be read", next(iter(rotations)))
+            return {}
+    found: dict[tuple[UUID, datetime], Shift | None] = {}
+    for pk in rotations:
+        found |= _find_shifts({pk}, times)
+    return found
 
 
 def _kind_and_id(target: Mapping[str, Any]) -> tuple[str, UUID]:

@@ -38,10 +38,16 @@ def with_steps(policies: QuerySet[EscalationPolicy]) -> QuerySet[EscalationPolic
     return policies.prefetch_related(Prefetch("steps", steps))
 
 
-def load_policies(policy_ids: Iterable[UUID]) -> dict[UUID, Snapshot]:
-    """Return the policies of these ids, of whatever team: three queries. What is gone is absent."""
+def load_policies(policy_ids: Iterable[UUID], *, lock: bool = False) -> dict[UUID, Snapshot]:
+    """Return the policies of these ids, of whatever team: three queries. What is gone is absent.
+
+    With `lock`, in a transaction, nobody edits them between the queries.
+    """
     with scopes_disabled():
-        rows = list(with_steps(EscalationPolicy.objects.filter(pk__in=set(policy_ids))))
+        found = EscalationPolicy.objects.filter(pk__in=set(policy_ids))
+        if lock:
+            found = found.select_for_update(no_key=True).order_by("pk")
+        rows = list(with_steps(found))
         return {row.pk: take_snapshot(row) for row in rows}
 
 

@@ -296,7 +296,7 @@ def test_the_calendar_holds_the_same_shifts_as_the_api(api: Api, people: list[st
     assert [str(event["uid"]) for event in again] == uids
     for event in events:
         assert event.decoded("dtstamp") <= now()
-        assert event.decoded("last-modified") <= event.decoded("dtstamp")
+        assert "last-modified" not in event  # that would look like a change at every look
 
 
 def test_the_calendar_is_well_formed_whatever_the_names(api: Api, people: list[str]) -> None:
@@ -309,11 +309,11 @@ def test_the_calendar_is_well_formed_whatever_the_names(api: Api, people: list[s
     assert not [char for char in body.decode() if ord(char) < 32 and char not in "\r\n"]
     assert b"\r\nX-EVIL" not in body
     calendar = Calendar.from_ical(body)
-    assert str(calendar["x-wr-calname"]) == made["name"]
+    assert str(calendar["x-wr-calname"]).replace("\\,", ",") == made["name"]
     summaries = {str(event["summary"]) for event in calendar.walk("VEVENT")}
     assert summaries == {
         f"{people[1]}: {made['name']}",
-        "Ana;  X-EVIL:1, \\   " + "é" * 60 + f": {made['name']}",
+        "Ana; X-EVIL:1, \\ " + "é" * 60 + f": {made['name']}",
     }
 
 

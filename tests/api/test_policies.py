@@ -226,3 +226,14 @@ def test_another_teams_policy_is_not_there(api: Api, rival: Api, ana: str) -> No
         foreign = rival(method, f"escalation-policies/{policy['id']}", {}, expect=404).content
         assert foreign == rival(method, f"escalation-policies/{NOBODY}", {}, expect=404).content
     assert rival.get("escalation-policies")["results"] == []
+
+
+def test_a_channel_that_a_policy_pages_cannot_be_deleted(api: Api) -> None:
+    hook = {"name": "hook", "kind": "email", "config": {"to": ["ops@example.org"]}}
+    channel = api.make("channels", **hook)
+    target = {"channel": channel["id"]}
+    policy = api.make("escalation-policies", name="p", steps=[{"delay": 0, "targets": [target]}])
+    refused = api("DELETE", f"channels/{channel['id']}", expect=409).json()
+    assert "“p”" in refused["detail"]
+    api("DELETE", f"escalation-policies/{policy['id']}", expect=204)
+    api("DELETE", f"channels/{channel['id']}", expect=204)

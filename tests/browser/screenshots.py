@@ -22,11 +22,36 @@ INSIDE = {
     "monitors-nothing": "monitors/?search=nothing+like+this",
     "monitor-new": "monitors/new",
     "incidents": "incidents/",
+    "oncall": "on-call/",
+    "rotation-new": "on-call/rotations/new",
+    "policies": "on-call/policies/",
+    "policy-new": "on-call/policies/new",
+    "rules": "on-call/rules/",
+    "rule-new": "on-call/rules/new",
+    "contacts": "on-call/contacts/",
+    "contact-new": "on-call/contacts/new?kind=ntfy",
+    "maintenances": "maintenance/",
+    "maintenance-new": "maintenance/new",
+    "deliveries": "channels/deliveries/",
     "members": "settings/members",
     "keys": "settings/keys",
     "channels": "channels/",
 }
-OWN = {"email": "/accounts/email/", "password": "/accounts/password/change/", "team": "/t/new"}
+# Lists of things that have pages of their own: the first of each is taken too.
+FIRST = {
+    "rotation": ("on-call/", "/on-call/rotations/[^/]+/$"),
+    "policy": ("on-call/policies/", "/on-call/policies/[^/]+/edit$"),
+    "rule": ("on-call/rules/", "/on-call/rules/[^/]+/edit$"),
+    "maintenance": ("maintenance/", "/maintenance/[^/]+/$"),
+    "delivery": ("channels/deliveries/", "/channels/deliveries/[^/]+/$"),
+    "channel": ("channels/", "/channels/[^/]+/edit$"),
+}
+OWN = {
+    "email": "/accounts/email/",
+    "password": "/accounts/password/change/",
+    "team": "/t/new",
+    "invitations": "/invitations/",
+}
 
 
 def take_pictures(browser: Browser, url: str, email: str, password: str, out: Path) -> None:
@@ -45,6 +70,11 @@ def take_pictures(browser: Browser, url: str, email: str, password: str, out: Pa
         _shoot(page, name, team + path, out)
     for name, path in OWN.items():
         _shoot(page, name, url + path, out)
+    for name, (path, pattern) in FIRST.items():
+        page.goto(team + path)
+        links = page.locator("main a").evaluate_all("all => all.map(a => a.href)")
+        if found := next((link for link in links if re.search(pattern, link)), None):
+            _shoot(page, name, found, out)
     for kind in ("monitors", "incidents"):
         page.goto(f"{team}{kind}/")
         links = page.locator("td.main a").evaluate_all("all => all.map(a => [a.innerText, a.href])")

@@ -13,9 +13,12 @@ from playwright.sync_api import Page
 from accounts.models import Membership
 from incidents.destinations import create_channel
 from incidents.lifecycle.actions import acknowledge_incident
+from incidents.maintenance.maintenances import create_maintenance
 from incidents.notifications import test_channel
 from incidents.oncall.overrides import create_override
 from incidents.oncall.rotations import LayerValues, create_rotation
+from incidents.policies.policies import StepValues, create_policy
+from incidents.rules import create_rule
 from monitors.services import pause_monitor
 from tests.console.personas import make_incident, make_monitor, push
 
@@ -86,6 +89,19 @@ def test_pages_of_a_team(owner, people):
             actor="owner@acme.example",
         )
     rotation = make_rotations(people.team)
+    policy = create_policy(
+        team=people.team, name="first-and-then-all", steps=[StepValues(delay=0, targets=[rotation])]
+    )
+    rule = create_rule(team=people.team, name="production", match={}, policy=policy)
+    window = create_maintenance(
+        team=people.team,
+        name="upgrade",
+        monitors=[monitor],
+        starts_at=now() - timedelta(hours=1),
+        ends_at=now() + timedelta(hours=1),
+        rrule="FREQ=WEEKLY",
+        timezone="Europe/Berlin",
+    )
     pending = make_monitor(people.team, name="pending-one")
     for address in (
         "/t/acme/",
@@ -107,6 +123,18 @@ def test_pages_of_a_team(owner, people):
         f"/t/acme/on-call/rotations/{rotation.pk}/",
         f"/t/acme/on-call/rotations/{rotation.pk}/edit",
         f"/t/acme/on-call/rotations/{rotation.pk}/delete",
+        "/t/acme/on-call/policies/",
+        f"/t/acme/on-call/policies/{policy.pk}/edit",
+        "/t/acme/on-call/rules/",
+        "/t/acme/on-call/rules/new",
+        f"/t/acme/on-call/rules/{rule.pk}/edit",
+        "/t/acme/on-call/contacts/",
+        "/t/acme/on-call/contacts/new",
+        "/t/acme/on-call/contacts/new?kind=ntfy",
+        "/t/acme/maintenance/",
+        "/t/acme/maintenance/new",
+        f"/t/acme/maintenance/{window.pk}/",
+        f"/t/acme/maintenance/{window.pk}/edit",
         "/t/acme/settings/members",
         "/t/acme/settings/keys",
     ):
@@ -120,6 +148,10 @@ def test_empty_pages_and_refused_forms(owner):
         "/t/acme/incidents/",
         "/t/acme/on-call/",
         "/t/acme/on-call/rotations/new",
+        "/t/acme/on-call/policies/",
+        "/t/acme/on-call/policies/new",
+        "/t/acme/on-call/rules/",
+        "/t/acme/maintenance/",
         "/t/new",
     ):
         check(owner, address)

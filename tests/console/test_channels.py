@@ -18,7 +18,8 @@ from incidents.models import (
     EscalationStep,
     EscalationTarget,
 )
-from incidents.rules import create_rule
+from incidents.routing import ensure_catch_all
+from incidents.rules import create_rule, update_rule
 from tests.console.personas import make_incident
 
 NEW = "/t/acme/channels/new"
@@ -279,6 +280,23 @@ def test_incidents_go_where_the_catch_all_says(owner, people, monitor):
     owner.post("/t/acme/channels/route", {})
     with scopes_disabled():
         assert not AlertRule.objects.get(is_catch_all=True).channels.exists()
+
+
+def test_where_incidents_go_names_the_policies_too(owner, browse, people):
+    make_channel(owner)
+    with scopes_disabled():
+        ladder = EscalationPolicy.objects.create(team=people.team, name="ladder")
+        night = EscalationPolicy.objects.create(team=people.team, name="night")
+        create_rule(team=people.team, name="staging", match={}, policy=night)
+        update_rule(rule=ensure_catch_all(people.team), policy=ladder)
+    page = owner.get(LIST).content.decode()
+    assert re.search(rf'staging: <a href="[^"]*#policy-{night.pk}">night</a>', page)
+    assert re.search(rf'The escalation policy <a [^>]*#policy-{ladder.pk}">ladder</a>', page)
+    assert 'href="/t/acme/on-call/rules/"' in page
+    answer = owner.post(f"{LIST}route", {"channels": [only_channel().pk]}, follow=True)
+    assert "go to “ladder”, “storage”" in answer.content.decode()
+    seen = browse(people.viewer).get(LIST).content.decode()
+    assert re.search(r"Everything else goes to <a [^>]*>ladder</a>, <bdi>storage</bdi>", seen)
 
 
 def test_hostile_texts_are_inert_in_every_page(owner, people, settings):

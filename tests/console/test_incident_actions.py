@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django_scopes import scopes_disabled
 
 from accounts.models import Membership
@@ -48,6 +50,7 @@ def test_assigning_to_a_member_or_a_policy(owner, monitor, people):
     page = owner.get(address).content.decode()
     assert "member@acme.example" in page
     assert "Night" in page
+    assert re.search(r'<option value=""[^>]*selected', page), "nobody is chosen by default"
     owner.post(f"{address}assign", {"to": f"member:{member.pk}"})
     with scopes_disabled():
         assert Escalation.objects.get(incident=incident).policy_name == "member@acme.example"

@@ -110,5 +110,5 @@ def test_a_key_is_shown_once_and_revoked(owner):
 
 def test_members_are_listed_from_owner_to_viewer(owner):
     page = owner.get("/t/acme/settings/").headers["Location"]
-    found = re.findall(r'<td class="main">([^<\s]+)', owner.get(page).content.decode())
+    found = re.findall(r'<td class="main">\s*<span>([^<\s]+)', owner.get(page).content.decode())
     assert found == ["owner@acme.example", "member@acme.example", "viewer@acme.example"]

@@ -6,11 +6,12 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import uvloop
 
-from bench import load, requests
+from bench import load, on_call, requests
 from bench.alarms import Cost, total_cost
 from bench.report import owed_rows, write_page
 
@@ -104,3 +105,58 @@ def test_a_promise_that_is_not_kept_is_said_so() -> None:
     assert "| 10,000 due at once, 100,000 monitors | 3.50 s | < 3 s | NOT MET |" in write_page(
         figures
     )
+
+
+def on_call_figures(**changed: Any) -> dict[str, Any]:
+    turn = {
+        "first_seconds": 1.5,
+        "all_seconds": 62.0,
+        "per_minute": [1, 1, 0],
+        "least_apart_seconds": 60.2,
+        "told": 10_000,
+        "delivered": 10_000,
+        "subjects_right": True,
+    }
+    return {
+        "monitors": 10_000,
+        "load_before": 0.5,
+        "first_open_seconds": 1.0,
+        "half_open_seconds": 3.0,
+        "all_open_seconds": 6.0,
+        "all_resolved_seconds": 5.0,
+        "most_in_a_minute": 1,
+        "opened": turn,
+        "resolved": turn,
+        "others": [{"after_seconds": 1.0, "webhook_seconds": 5.0, "mail_seconds": 6.0}],
+        "listening_gaps": 0,
+        **changed,
+    }
+
+
+def test_an_outage_with_one_person_on_call_is_held_against_what_is_owed() -> None:
+    def met(**changed: Any) -> list[str]:
+        return [row[3] for row in owed_rows({"on_call": on_call_figures(**changed)})]
+
+    late = [{"after_seconds": 1.0, "webhook_seconds": 5.0, "mail_seconds": float("inf")}]
+    untold = on_call_figures()["resolved"] | {"told": 9_999}
+    assert met() == ["met"] * 4
+    assert met(all_open_seconds=10.5) == ["NOT MET", "met", "met", "met"]
+    assert met(most_in_a_minute=2) == ["met", "NOT MET", "met", "met"]
+    assert met(others=late) == met(others=[]) == ["met", "met", "NOT MET", "met"]
+    assert met(resolved=untold) == ["met", "met", "met", "NOT MET"]
+    page = write_page(
+        {
+            "on_call": on_call_figures(),
+            "facts": {},
+            "command": "python -m bench --only on-call",
+            "taken_at": "now",
+        }
+    )
+    assert "| opened | 1.5 s | 1, 1, 0 | 60.2 s | 10,000 | 62.0 s |" in page
+
+
+def test_messages_are_counted_by_minute() -> None:
+    assert on_call.per_minute([1.2, 61.3, 121.4], 180) == [1, 1, 1]
+    assert on_call.most_in_a_minute([1.2, 61.1, 121.4]) == 1
+    assert on_call.most_in_a_minute([1.2, 2.0, 61.1, 119.9]) == 2
+    assert on_call.most_in_a_minute([]) == 0

@@ -1,4 +1,4 @@
-"""What every test of incidents needs: no scope in the way, and loopback allowed."""
+"""What tests of incidents need: no scope in the way, loopback allowed, a monitor."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from ipaddress import ip_network
 
 import pytest
 from django_scopes import scopes_disabled
+
+from monitors.models import Monitor
+from monitors.services import create_monitor
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +21,9 @@ def _unscoped() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _loopback(settings) -> None:
     settings.OUTBOUND_ALLOW = (ip_network("127.0.0.0/8"),)
+
+
+@pytest.fixture
+def monitor(team) -> Monitor:
+    """A monitor that nothing was pushed to."""
+    return create_monitor(team=team, name="m")[0]

@@ -40,6 +40,12 @@ def route_to(team: Team, *channels: Channel, name: str = "rule", **options: Any)
     return create_rule(team=team, name=name, match=match, channels=channels, **options)
 
 
+def page(team: Team, monitor: Monitor, provider: Provider) -> None:
+    """Send every incident of the team to a provider, and let the monitor fail."""
+    route_to(team, channel_to(team, provider))
+    go(monitor, "fail")
+
+
 def incidents(monitor: Monitor | None = None) -> list[Incident]:
     """Return the incidents (of a monitor) in the order in which they began."""
     with scopes_disabled():

@@ -18,17 +18,15 @@ from incidents.lifecycle.actions import (
 )
 from incidents.lifecycle.advance import advance
 from incidents.models import Delivery, Incident
-from monitors.models import Monitor
-from monitors.services import create_monitor, delete_monitor
+from monitors.services import delete_monitor
 from tests.incidents.telling import (
-    channel_to,
     deliveries,
     events,
     go,
     incidents,
     kinds,
     make_due,
-    route_to,
+    page,
     states,
     timeline,
 )
@@ -37,11 +35,6 @@ from tests.providers import Provider
 from tests.racing import at_once, session, start, wait_for_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def monitor(team) -> Monitor:
-    return create_monitor(team=team, name="m")[0]
 
 
 @pytest.fixture
@@ -76,8 +69,7 @@ def test_acknowledging_at_the_same_moment_counts_once(incident):
 def test_acknowledging_while_it_is_being_sent_leaves_that_one_send(team, monitor):
     """E3: the attempt that runs may finish; whatever comes of it, there is no other."""
     with Provider(lambda n: 503) as provider:
-        route_to(team, channel_to(team, provider))
-        go(monitor, "fail")
+        page(team, monitor, provider)
         (leased,) = claim(limit=10)
         acknowledge_incident(incident=incidents()[0], actor="ann")
         send_leased(leased)
@@ -89,8 +81,7 @@ def test_acknowledging_while_it_is_being_sent_leaves_that_one_send(team, monitor
 
 def test_acknowledging_after_the_sender_died_sends_nothing_again(team, monitor):
     with Provider() as provider:
-        route_to(team, channel_to(team, provider))
-        go(monitor, "fail")
+        page(team, monitor, provider)
         claim(limit=10)  # and the sender dies
         acknowledge_incident(incident=incidents()[0], actor="ann")
         make_due()  # its lease runs out
@@ -101,8 +92,7 @@ def test_acknowledging_after_the_sender_died_sends_nothing_again(team, monitor):
 
 def test_a_recovery_after_a_failed_attempt_tells_that_contact_nothing(team, monitor):
     with Provider(lambda n: 503) as provider:
-        route_to(team, channel_to(team, provider))
-        go(monitor, "fail")
+        page(team, monitor, provider)
         deliver_here()
         go(monitor, "pass")
         make_due()
@@ -113,8 +103,7 @@ def test_a_recovery_after_a_failed_attempt_tells_that_contact_nothing(team, moni
 
 def test_a_recovery_while_the_first_message_is_being_sent_follows_it(team, monitor):
     with Provider() as provider:
-        route_to(team, channel_to(team, provider))
-        go(monitor, "fail")
+        page(team, monitor, provider)
         (leased,) = claim(limit=10)
         go(monitor, "pass")
         assert claim(limit=10) == []  # the recovery waits for its turn
@@ -125,8 +114,7 @@ def test_a_recovery_while_the_first_message_is_being_sent_follows_it(team, monit
 
 def test_a_recovery_while_the_first_message_fails_tells_nobody(team, monitor):
     with Provider(lambda n: 500) as provider:
-        route_to(team, channel_to(team, provider))
-        go(monitor, "fail")
+        page(team, monitor, provider)
         (leased,) = claim(limit=10)
         go(monitor, "pass")
         send_leased(leased)
@@ -139,8 +127,7 @@ def test_a_recovery_while_the_first_message_fails_tells_nobody(team, monitor):
 def test_a_lost_first_message_still_goes_out_before_the_recovery(team, monitor):
     """The sender died with it: whether it went out is not known, so it goes again."""
     with Provider() as provider:
-        route_to(team, channel_to(team, provider))
-        go(monitor, "fail")
+        page(team, monitor, provider)
         claim(limit=10)
         go(monitor, "pass")
         make_due()
@@ -150,8 +137,7 @@ def test_a_lost_first_message_still_goes_out_before_the_recovery(team, monitor):
 
 def test_an_acknowledged_incident_still_tells_of_its_end(team, monitor):
     with Provider() as provider:
-        route_to(team, channel_to(team, provider))
-        go(monitor, "fail")
+        page(team, monitor, provider)
         deliver_here()
         acknowledge_incident(incident=incidents()[0], actor="ann")
         go(monitor, "pass")

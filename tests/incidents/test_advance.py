@@ -12,6 +12,7 @@ from incidents.lifecycle.advance import advance, advance_batch
 from incidents.models import Delivery, Incident, Notification, TimelineEvent
 from monitors.models import Monitor, Transition
 from monitors.services import create_monitor, delete_monitor, pause_monitor, resume_monitor
+from tests.factories import MonitorFactory, TeamFactory
 from tests.incidents.telling import deliveries, go, incidents, kinds, timeline
 from tests.monitors.pushing import age, listen, make_monitors, push
 from tests.racing import at_once, session
@@ -270,3 +271,14 @@ def test_a_connection_that_is_killed_in_mid_batch_leaves_nothing_half_done(monit
     assert unhandled() == 1
     assert advance() == (1, 1)
     assert (len(incidents()), len(deliveries())) == (1, 1)
+
+
+def test_a_team_with_thousands_lets_anothers_first_change_through(team):
+    for monitor in make_monitors(team, 40):
+        push(monitor, "fail")
+    other = MonitorFactory(team=TeamFactory())
+    push(other, "fail")
+    advance_batch(limit=10)
+    assert other.pk in {incident.monitor_id for incident in incidents()}
+    assert len(incidents()) == 10
+    assert advance()[0] == 31

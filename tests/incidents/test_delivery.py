@@ -16,9 +16,7 @@ from incidents.delivery.pool import SenderPool, deliver_here
 from incidents.delivery.sender import send_leased
 from incidents.models import Channel, Delivery
 from incidents.notifications import test_channel as queue_test
-from monitors.models import Monitor
 from monitors.queries import database_now
-from monitors.services import create_monitor
 from tests.factories import TeamFactory
 from tests.incidents.telling import (
     channel_to,
@@ -29,6 +27,7 @@ from tests.incidents.telling import (
     incidents,
     kinds,
     make_due,
+    page,
     route_to,
     states,
     timeline,
@@ -41,11 +40,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def monitor(team) -> Monitor:
-    return create_monitor(team=team, name="m")[0]
-
-
-@pytest.fixture
 def provider():
     with Provider() as running:
         yield running
@@ -54,8 +48,7 @@ def provider():
 @pytest.fixture
 def paged(team, monitor, provider) -> Delivery:
     """The message of an incident, on its way to the provider."""
-    route_to(team, channel_to(team, provider))
-    go(monitor, "fail")
+    page(team, monitor, provider)
     return deliveries()[0]
 
 
@@ -328,8 +321,7 @@ def test_no_transaction_is_open_while_a_provider_answers(team, monitor, provider
         connection.close()
         return 200
 
-    route_to(team, channel_to(team, provider))
-    go(monitor, "fail")
+    page(team, monitor, provider)
     provider.answer = look
     deliver_here()
     assert seen == [0]

@@ -9,6 +9,7 @@ from django.core import mail
 
 from accounts.models import Membership
 from incidents.delivery.pool import deliver_here
+from incidents.destinations import create_channel
 from incidents.engine import run_round
 from incidents.lifecycle.actions import (
     acknowledge_incident,
@@ -16,7 +17,8 @@ from incidents.lifecycle.actions import (
     resolve_incident,
     snooze_incident,
 )
-from incidents.lifecycle.escalating import ROUND_PAUSE
+from incidents.lifecycle.advance import advance
+from incidents.lifecycle.escalating import ROUND_PAUSE, fire_steps
 from incidents.models import ContactMethod, Delivery, EscalationStep, IncidentState
 from incidents.oncall.rotations import update_rotation
 from incidents.policies.policies import StepValues, update_policy
@@ -45,7 +47,9 @@ from tests.incidents.telling import (
     states,
     timeline,
 )
+from tests.monitors.pushing import push
 from tests.providers import Provider
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -395,3 +399,57 @@ def test_a_rule_that_goes_on_starts_several_policies(team, monitor, ana, ben):
     go(monitor, "fail")
     deliver_here()
     assert sorted(told()) == ["ana@example.org", "ben@example.org"]
+
+
+def test_two_engines_at_once_fire_each_step_once(team, ana):
+    """S5."""
+    policy_of(team, (0, [ana]), (0, [ana]), (0, [ana]), repeat=1)
+    for _ in range(20):
+        push(MonitorFactory(team=team), "fail")
+    advance()
+    at_once(*[lambda: [fire_steps(limit=7) for _ in range(12)]] * 4)
+    assert {ladder.firings for i in incidents() for ladder in ladders(i)} == {3}
+    assert Delivery.objects.filter(event="incident.opened").count() == 60
+    assert {i.step_seq for i in incidents()} == {3}
+
+
+def test_a_fail_and_a_pass_within_one_second_are_both_told_in_order(team, monitor, ana):
+    """I3, through a policy: the incident is over before its first step fires."""
+    policy_of(team, (0, [ana]), (60, [ana]))
+    go(monitor, "pass")
+    go(monitor, "fail", "pass")
+    deliver_here()
+    deliver_here()
+    assert [letter.subject.split(":")[0] for letter in mail.outbox] == [
+        "[Tocsin] Down",
+        "[Tocsin] Up",
+    ]
+    (incident,) = incidents()
+    assert incident.state == "resolved"
+    assert incident.opened_at <= incident.resolved_at
+    assert ladders(incident)[0].next_step_at is None
+    make_steps_due()
+    run_round()
+    assert len(deliveries()) == 2
+
+
+def test_a_blip_before_a_delayed_first_step_pages_nobody(team, monitor, ana):
+    policy_of(team, (60, [ana]))
+    go(monitor, "fail", "pass")
+    make_steps_due()
+    run_round()
+    deliver_here()
+    assert told() == []
+
+
+def test_deleting_a_monitor_closes_the_alert_at_a_provider_that_keeps_account(team, monitor):
+    with Provider(lambda n: 202) as provider:
+        config = {"routing_key": "R" * 32, "api_url": provider.url}
+        channel = create_channel(team=team, name="pd", kind="pagerduty", config=config)
+        policy_of(team, (0, [channel]))
+        go(monitor, "fail")
+        deliver_here()
+        delete_monitor(monitor=monitor)
+        run_round()
+        deliver_here()
+        assert [got.json["event_action"] for got in provider.got] == ["trigger", "resolve"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from django.core import mail
 
+from incidents.delivery.aftermath import rescue_unreached
+from incidents.delivery.outbox import claim
 from incidents.delivery.pool import deliver_here
+from incidents.delivery.sender import send_leased
 from incidents.destinations import delete_channel
 from incidents.lifecycle.actions import acknowledge_incident
-from incidents.models import Notification
-from incidents.notifications import mail_owners_if_unreached
-from monitors.models import Monitor
-from monitors.services import create_monitor, delete_monitor
+from monitors.services import delete_monitor
 from tests.incidents.telling import (
     channel_to,
     deliveries,
@@ -19,6 +19,7 @@ from tests.incidents.telling import (
     incidents,
     kinds,
     make_due,
+    page,
     route_to,
     states,
     timeline,
@@ -27,11 +28,6 @@ from tests.providers import Provider
 from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def monitor(team) -> Monitor:
-    return create_monitor(team=team, name="m")[0]
 
 
 @pytest.fixture
@@ -104,28 +100,29 @@ def test_owners_who_were_told_already_are_not_told_again(team, monitor, refusing
 
 
 def test_failures_at_the_same_moment_mail_once(team, monitor, refusing):
-    route_to(team, channel_to(team, refusing))
-    go(monitor, "fail")
-    deliver_here()
-    (incident,) = incidents()
-    Notification.objects.filter(contact__startswith="email:").delete()
-    deliveries_before = len(deliveries())
-    at_once(*[lambda: mail_owners_if_unreached(incident_id=incident.pk)] * 4)
-    assert len(deliveries()) - deliveries_before <= 1
+    page(team, monitor, refusing)
+    for leased in claim(limit=10):
+        send_leased(leased)
+    assert len(deliveries()) == 1
+    at_once(*[rescue_unreached] * 4)
+    assert len(deliveries()) == 2
+    at_once(*[rescue_unreached] * 4)
+    assert len(deliveries()) == 2
 
 
 def test_an_incident_that_somebody_has_seen_mails_nobody(team, monitor, refusing):
-    route_to(team, channel_to(team, refusing))
-    go(monitor, "fail")
+    page(team, monitor, refusing)
     (incident,) = incidents()
+    for leased in claim(limit=10):
+        send_leased(leased)
     acknowledge_incident(incident=incident, actor="ann")
-    assert mail_owners_if_unreached(incident_id=incident.pk) == 0
+    deliver_here()
+    assert len(deliveries()) == 1
     assert mail.outbox == []
 
 
 def test_a_monitor_that_is_gone_is_no_obstacle(team, monitor, refusing):
-    route_to(team, channel_to(team, refusing))
-    go(monitor, "fail")
+    page(team, monitor, refusing)
     delete_monitor(monitor=monitor)  # and the engine has not seen that yet
     deliver_here()
     assert len(mail.outbox) == 1

@@ -10,11 +10,13 @@ import pytest
 from django.core import mail
 from django.test import Client
 
+from accounts.models import Membership
 from incidents.delivery.pool import deliver_here
 from incidents.notifications.links import (
     VALID,
     BadLink,
     ExpiredLink,
+    Link,
     acknowledge_url,
     read_link,
 )
@@ -64,13 +66,13 @@ def test_a_changed_or_foreign_link_is_404(link):
     for bad in (link[:-4] + "xxx/", link.replace("/ack/", "/ack/a"), "/ack/nothing/"):
         assert Client().get(bad).status_code == 404
         assert Client().post(bad).status_code == 404
-    unknown = acknowledge_url(uuid4(), actor="a", sent_at=datetime.now(UTC))
+    unknown = acknowledge_url(Link(uuid4(), "a"), sent_at=datetime.now(UTC))
     assert Client().get("/ack/" + unknown.rsplit("/ack/")[1]).status_code == 404
 
 
 def test_an_old_link_says_that_it_has_expired(link):
     (incident,) = incidents()
-    old = acknowledge_url(incident.pk, actor="a", sent_at=datetime.now(UTC) - VALID * 2)
+    old = acknowledge_url(Link(incident.pk, "a"), sent_at=datetime.now(UTC) - VALID * 2)
     answer = Client().post("/ack/" + old.rsplit("/ack/")[1])
     assert answer.status_code == 410
     assert "expired" in answer.content.decode()
@@ -78,14 +80,25 @@ def test_an_old_link_says_that_it_has_expired(link):
 
 
 @pytest.mark.parametrize("actor", ["ana@example.org", "Büro ☎ «ops»", "a.b~c:d/e", ""])
-def test_a_link_keeps_incident_and_actor_until_it_ends(actor):
-    incident = uuid4()
-    url = acknowledge_url(incident, actor=actor, sent_at=SENT)
-    token = url.rsplit("/ack/")[1].strip("/")
-    assert re.fullmatch(r"[\w.~-]+", token)
-    assert read_link(token, now=SENT + VALID - timedelta(seconds=1)) == (incident, actor)
-    with pytest.raises(ExpiredLink):
-        read_link(token, now=SENT + VALID)
-    with pytest.raises(BadLink):
-        read_link(token.replace(token[3], "g", 1), now=SENT)
-    assert acknowledge_url(incident, actor=actor, sent_at=SENT) == url
+def test_a_link_keeps_what_it_says_until_it_ends(actor):
+    for link in (
+        Link(uuid4(), actor),
+        Link(uuid4(), actor, channel_id=uuid4()),
+        Link(uuid4(), actor, method_id=uuid4()),
+    ):
+        url = acknowledge_url(link, sent_at=SENT)
+        token = url.rsplit("/ack/")[1].strip("/")
+        assert re.fullmatch(r"[\w.~-]+", token)
+        assert read_link(token, now=SENT + VALID - timedelta(seconds=1)) == link
+        with pytest.raises(ExpiredLink):
+            read_link(token, now=SENT + VALID)
+        with pytest.raises(BadLink):
+            read_link(token.replace(token[3], "g", 1), now=SENT)
+        assert acknowledge_url(link, sent_at=SENT) == url
+
+
+def test_the_link_of_somebody_who_left_the_team_is_dead(link):
+    Membership.objects.all().delete()
+    assert Client().get(link).status_code == 404
+    assert Client().post(link).status_code == 404
+    assert incidents()[0].state == "open"

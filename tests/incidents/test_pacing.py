@@ -53,7 +53,7 @@ def pass_a_minute():
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE incidents_contactpace SET last_at = last_at - interval '61 s',"
-            " since = since - interval '61 s'"
+            " since = since - interval '61 s', hold_until = hold_until - interval '61 s'"
         )
     make_due()
 
@@ -100,7 +100,8 @@ def test_a_single_page_after_a_digest_is_not_held_back_but_few_are_let_through(t
     assert len(mail.outbox) == MOST_A_MINUTE
     pass_a_minute()
     send()
-    assert len(mail.outbox) == MOST_A_MINUTE + 2
+    assert len(mail.outbox) == MOST_A_MINUTE + 1
+    assert mail.outbox[-1].subject == f"[Tocsin] {team.name}: 2 down"
 
 
 def test_a_few_at_once_are_told_one_by_one(team, ana):
@@ -209,3 +210,53 @@ def test_one_teams_flood_does_not_slow_anothers_page(team, ana):
         "[Tocsin] Down",
     }
     assert Delivery.objects.filter(team=other, state="delivered").count() == 1
+
+
+def test_what_waits_is_not_overtaken_for_ever_by_a_trickle(team, ana):
+    """A page every 40 s must not move the end of the minute away from those that wait for it."""
+    policy_of(team, (0, [ana]))
+    fail_all(team, 1)
+    send()
+    fail_all(team, 5, "held")
+    send()
+    assert states(event="incident.opened", state="pending") == ["pending"] * 5
+    fail_all(team, 1, "trickle")
+    send()
+    assert len(mail.outbox) == 1
+    pass_a_minute()
+    send()
+    assert mail.outbox[-1].subject == f"[Tocsin] {team.name}: 6 down"
+
+
+def test_after_a_digest_everything_waits_for_the_end_of_its_minute(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 8)
+    send()
+    for n in range(3):
+        fail_all(team, 1, f"late{n}")
+        send()
+    assert len(mail.outbox) == 1
+    pass_a_minute()
+    send()
+    assert [letter.subject for letter in mail.outbox[1:]] == [f"[Tocsin] {team.name}: 3 down"]
+    fail_all(team, 1, "alone")
+    send()
+    assert len(mail.outbox) == 2  # still within a minute of the last
+    pass_a_minute()
+    send()
+    assert mail.outbox[-1].subject.startswith("[Tocsin] Down: alone-0")
+
+
+def test_a_digest_that_is_tried_again_ends_when_all_in_it_were_seen(team, ana):
+    with Provider(lambda n: 503) as provider:
+        webhook_method(ana, provider.url)
+        policy_of(team, (0, [ana]))
+        fail_all(team, 5)
+        send()
+        for incident in incidents():
+            acknowledge_incident(incident=incident, actor="ana@example.org")
+        tried = len(provider.got)
+        make_due()
+        send()
+        assert len(provider.got) == tried
+    assert set(states(contact_method__isnull=False)) == {"cancelled"}

@@ -1,42 +1,27 @@
-"""Cron runs against a walk over every minute; deadlines against a walk over every second."""
+"""Schedules: what is refused, and cron runs against a walk over every minute."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitors.schedule import (
     Cron,
-    Gap,
     InvalidSchedule,
     Window,
     due_at,
-    effective_grace_seconds,
-    late_from,
-    listened_until,
     next_run,
     parse_cron,
 )
+from tests.monitors.instants import CHANGES, NEW_YORK, START, few, instant
 
-START = datetime(2027, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-NEW_YORK = "America/New_York"
-few = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
-
-
-def at(seconds: float) -> datetime:
-    return START + timedelta(seconds=seconds)
-
-
-def instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def runs(expression: str, zone: str, after: str, count: int) -> list[str]:
@@ -45,10 +30,6 @@ def runs(expression: str, zone: str, after: str, count: int) -> list[str]:
         moment = next_run(cron, moment)
         found.append(moment.strftime("%Y-%m-%dT%H:%M"))
     return found
-
-
-def gaps_of(*spans: tuple[float, float]) -> list[Gap]:
-    return [Gap(at(start), at(end)) for start, end in spans]
 
 
 # --- parsing -------------------------------------------------------------------------------
@@ -193,15 +174,6 @@ MINUTES = [("*", range(60)), ("*/15", range(0, 60, 15)), ("0", [0]), ("30", [30]
 HOURS = [("*", range(24)), ("*/2", range(0, 24, 2)), ("0", [0]), ("1", [1]), ("2", [2]),
          ("1,2,3", [1, 2, 3]), ("0-23", range(24)), ("23", [23])]  # fmt: skip
 WEEKDAYS = [("*", range(7)), ("0", [0]), ("1-5", range(1, 6)), ("SAT", [6])]
-# (zone, a day on which its clock changes)
-CHANGES = [
-    (NEW_YORK, "2027-03-14"), (NEW_YORK, "2027-11-07"),
-    ("Europe/Berlin", "2027-03-28"), ("Europe/Berlin", "2027-10-31"),
-    ("Australia/Lord_Howe", "2027-04-03"), ("Australia/Lord_Howe", "2027-10-02"),
-    ("Pacific/Apia", "2011-12-30"), ("Pacific/Apia", "2012-03-31"),
-    ("Africa/Cairo", "2027-04-30"), ("America/Santiago", "2027-04-04"),
-    ("Asia/Kolkata", "2027-03-14"), ("UTC", "2027-03-14"),
-]  # fmt: skip
 
 
 def walk(
@@ -311,245 +283,3 @@ def test_naive_times_are_refused() -> None:
         next_run(parse_cron("* * * * *", "UTC"), naive)
     with pytest.raises(ValueError, match="naive"):
         due_at(Window(90, 0, 60), naive, [])
-
-
-# --- fixed windows -------------------------------------------------------------------------
-
-spans = st.lists(
-    st.tuples(st.integers(-20, 150), st.integers(0, 40)).map(lambda s: (s[0], s[0] + s[1])),
-    max_size=5,
-)
-
-
-def walked(start: int, seconds: int, deaf: list[tuple[int, int]]) -> int:
-    """Return the second at which that many seconds were listened to, counting one by one."""
-    now, heard = start, 0
-    while heard < seconds:
-        heard += not any(begin <= now < end for begin, end in deaf)
-        now += 1
-    return now
-
-
-@given(start=st.integers(0, 30), seconds=st.integers(1, 60), deaf=spans)
-def test_only_listened_seconds_count(start: int, seconds: int, deaf: list[tuple[int, int]]) -> None:
-    assert listened_until(at(start), seconds, gaps_of(*deaf)) == at(walked(start, seconds, deaf))
-
-
-@given(silent=st.integers(20, 60), grace=st.integers(0, 30), deaf=spans)
-def test_gaps_away_from_the_expected_push_extend_by_what_they_overlap(
-    silent: int, grace: int, deaf: list[tuple[int, int]]
-) -> None:
-    interval = 10
-    assume(not any(begin <= 11 and end >= 9 for begin, end in deaf))
-    # Meeting gaps are one gap, which may then cover the expected push: leave those out.
-    assume(len({s for b, e in deaf for s in range(b, e + 1)} & {9, 10, 11}) == 0)
-    window = Window(silent, grace, interval)
-    assert due_at(window, at(0), gaps_of(*deaf)) == at(walked(0, silent + grace, deaf))
-
-
-@given(silent=st.integers(5, 60), interval=st.integers(1, 80), grace=st.integers(0, 30), deaf=spans)
-def test_deadlines_with_gaps_are_never_earlier_and_keep_their_order(
-    silent: int, interval: int, grace: int, deaf: list[tuple[int, int]]
-) -> None:
-    window, gaps = Window(silent, grace, interval), gaps_of(*deaf)
-    due = due_at(window, at(0), gaps)
-    assert due >= at(walked(0, silent + grace, deaf))
-    assert due == due_at(window, at(0), gaps[::-1])
-    late = late_from(window, at(0), gaps)
-    if grace == 0:
-        assert late is None
-    else:
-        assert late is not None
-        assert at(silent) <= late <= due - timedelta(seconds=grace)
-    assert due_at(replace(window, grace_seconds=grace + 5), at(0), gaps) > due
-
-
-def first_heard(period: float, deaf: list[tuple[int, int]]) -> datetime:
-    turn = 1
-    while any(begin <= period * turn <= end for begin, end in deaf if begin < end):
-        turn += 1
-    return at(period * turn)
-
-
-@given(interval=st.integers(2, 60), spare=st.integers(1, 40), deaf=spans)
-def test_a_sender_in_rhythm_is_never_paged_for_our_gaps(
-    interval: int, spare: int, deaf: list[tuple[int, int]]
-) -> None:
-    window = Window(interval + spare, 0, interval)
-    assert first_heard(interval, deaf) <= due_at(window, at(0), gaps_of(*deaf))
-
-
-@given(
-    silent=st.integers(5, 59),
-    period=st.integers(1, 59),
-    begin=st.integers(0, 59),
-    length=st.integers(2, 100),
-)
-def test_one_gap_never_pages_a_sender_whose_interval_was_left_at_the_default(
-    silent: int, period: int, begin: int, length: int
-) -> None:
-    assume(period < silent)
-    deaf = [(begin, begin + length)]
-    assert first_heard(period, deaf) <= due_at(Window(silent, 0, 60), at(0), gaps_of(*deaf))
-
-
-@given(
-    interval=st.integers(20, 600),
-    jitter=st.floats(-0.1, 0.1),
-    begin=st.integers(0, 700),
-    length=st.integers(2, 100),
-)
-def test_one_gap_never_pages_a_sender_with_jitter(
-    interval: int, jitter: float, begin: int, length: int
-) -> None:
-    deaf = [(begin, begin + length)]
-    window = Window(interval + 60, 0, interval)
-    assert first_heard(interval * (1 + jitter), deaf) <= due_at(window, at(0), gaps_of(*deaf))
-
-
-@pytest.mark.parametrize(
-    ("window", "deaf", "due"),
-    [
-        (Window(90, 30, 60), [], 120),
-        (Window(90, 30, 60), [(-50, 0)], 120),
-        (Window(90, 30, 60), [(-50, 5)], 125),
-        (Window(90, 30, 60), [(10, 20)], 130),
-        (Window(90, 30, 60), [(10, 20), (15, 25), (25, 27)], 137),
-        # The expected push fell inside: a fresh window from the end, edges included.
-        (Window(90, 30, 60), [(50, 70)], 190),
-        (Window(90, 30, 60), [(60, 62)], 182),
-        (Window(90, 30, 60), [(40, 60)], 180),
-        # Ended long enough before it: only the overlap.
-        (Window(90, 30, 60), [(40, 50)], 130),
-        # The fresh window is extended by the next gap, which covers no expected push (120) ...
-        (Window(90, 30, 60), [(50, 70), (80, 100)], 210),
-        # ... and renewed by one that does.
-        (Window(90, 30, 60), [(50, 70), (110, 150)], 270),
-        # An extension can bring the deadline into reach of a later gap.
-        (Window(90, 30, 60), [(70, 110), (125, 130)], 165),
-        # A deadline that has passed stays.
-        (Window(90, 30, 60), [(120, 500)], 120),
-        (Window(60, 0, 60), [(61, 500)], 60),
-        # A stop of ten minutes: every healthy monitor gets its chance.
-        (Window(6, 0, 5), [(2, 602)], 608),
-        (Window(15, 0, 60), [(1, 41)], 56),
-        # A daily monitor does not lose its deadline to frequent short restarts.
-        (Window(90_000, 0, 86_400), [(h * 3600, h * 3600 + 3) for h in range(1, 24)], 90_069),
-        # The limits of the contract.
-        (Window(400 * 86_400, 30 * 86_400, 400 * 86_400), [(10, 20)], 430 * 86_400 + 10),
-    ],
-)
-def test_fixed_windows(window: Window, deaf: list[tuple[float, float]], due: int) -> None:
-    assert due_at(window, at(0), gaps_of(*deaf)) == at(due)
-
-
-def test_the_answer_is_in_utc_whatever_zone_the_clock_came_in() -> None:
-    clock = datetime(2027, 3, 14, 1, 30, tzinfo=ZoneInfo(NEW_YORK))
-    due = due_at(Window(7200, 0, 60), clock, [])
-    assert (due, due.tzinfo) == (datetime(2027, 3, 14, 8, 30, tzinfo=UTC), UTC)
-
-
-# --- cron windows --------------------------------------------------------------------------
-
-
-def cron_window(expression: str, grace: int = 0, zone: str = "UTC") -> Window:
-    return Window(90, grace, 60, parse_cron(expression, zone))
-
-
-@pytest.mark.parametrize(("grace", "effective"), [(0, 300), (1, 60), (60, 60), (4000, 4000)])
-def test_grace_with_a_schedule_defaults_to_five_minutes_and_is_at_least_one(
-    grace: int, effective: int
-) -> None:
-    assert effective_grace_seconds(cron_window("0 * * * *", grace)) == effective
-    assert effective_grace_seconds(Window(90, grace, 60)) == grace
-
-
-@pytest.mark.parametrize(
-    ("expression", "grace", "pushed", "deaf", "run", "due"),
-    [
-        # Silent_after (90 s) plays no part.
-        ("0 3 * * *", 0, "02:00", [], "03:00", "03:05"),
-        ("0 3 * * *", 0, "03:00", [], "+03:00", "+03:05"),
-        ("0 3 * * *", 0, "03:04", [], "+03:00", "+03:05"),
-        # Early by up to the grace of 5 minutes, here less than 10% of a day.
-        ("0 3 * * *", 0, "02:54:59", [], "03:00", "03:05"),
-        ("0 3 * * *", 0, "02:55", [], "+03:00", "+03:05"),
-        # Early by up to 10% of ten minutes, here less than the grace.
-        ("*/10 * * * *", 1800, "02:58:59", [], "03:00", "03:30"),
-        ("*/10 * * * *", 1800, "02:59", [], "03:10", "03:40"),
-        # The period is that from the coming run to the next: an hour, then 23.
-        ("0 3,4 * * *", 3600, "02:54", [], "04:00", "05:00"),
-        ("0 3,4 * * *", 3600, "02:53", [], "03:00", "04:00"),
-        ("0 3,4 * * *", 3600, "03:01", [], "04:00", "05:00"),
-        # A gap before the run matters nothing, one within the grace is added.
-        ("0 3 * * *", 600, "02:00", [("02:10", "02:50")], "03:00", "03:10"),
-        ("0 3 * * *", 600, "02:00", [("03:02", "03:04")], "03:00", "03:12"),
-        # One over the run, or just behind it, swallowed its push: the next run is awaited.
-        ("0 3 * * *", 600, "02:00", [("02:50", "03:04")], "+03:00", "+03:10"),
-        ("0 3 * * *", 600, "02:00", [("03:00:10", "03:00:20")], "+03:00", "+03:10"),
-        ("*/5 * * * *", 60, "03:01", [("03:04", "03:17")], "03:20", "03:21"),
-        ("*/5 * * * *", 60, "03:01", [("03:04", "03:07"), ("03:09", "03:11")], "03:15", "03:16"),
-        # Already due when the gap began.
-        ("0 3 * * *", 60, "02:00", [("03:01", "04:00")], "03:00", "03:01"),
-    ],
-)
-def test_cron_windows(
-    expression: str, grace: int, pushed: str, deaf: list[tuple[str, str]], run: str, due: str
-) -> None:
-    def clock(text: str) -> datetime:
-        day = 2 if text.startswith("+") else 1
-        return instant(f"2027-06-{day:02}T{text.removeprefix('+')}")
-
-    window = cron_window(expression, grace)
-    gaps = [Gap(clock(begin), clock(end)) for begin, end in deaf]
-    assert late_from(window, clock(pushed), gaps) == clock(run)
-    assert due_at(window, clock(pushed), gaps) == clock(due)
-
-
-def test_a_resume_shortly_before_a_run_does_not_count_as_its_push() -> None:
-    resumed = instant("2027-06-01T02:58")
-    window = cron_window("0 3 * * *")
-    assert due_at(window, resumed, [], by_push=False) == instant("2027-06-01T03:05")
-    assert late_from(window, resumed, [], by_push=False) == instant("2027-06-01T03:00")
-    assert due_at(window, resumed, []) == instant("2027-06-02T03:05")
-
-
-@pytest.mark.parametrize(
-    ("expression", "pushed", "due"),
-    [
-        # Skipped 02:30 is awaited at 03:30 (07:30Z), but cron may catch up at 03:00 (07:00Z).
-        ("30 2 * * *", "2027-03-14T06:59", "2027-03-14T07:35"),
-        ("30 2 * * *", "2027-03-14T07:00", "2027-03-15T06:35"),
-        ("15,45 2 * * *", "2027-03-14T07:00:05", "2027-03-15T06:20"),
-        # A run that is truly named 03:30 is not served half an hour early.
-        ("30 3 * * *", "2027-03-14T07:00", "2027-03-14T07:35"),
-        ("30 2,3 * * *", "2027-03-14T07:00", "2027-03-14T07:35"),
-        # Nor does a push of last summer, under the same offset, serve it.
-        ("30 2 14 3 *", "2026-07-01T00:00", "2027-03-14T07:35"),
-    ],
-)
-def test_a_push_of_a_cron_that_catches_up_after_a_jump_serves_the_moved_run(
-    expression: str, pushed: str, due: str
-) -> None:
-    window = cron_window(expression, zone=NEW_YORK)
-    assert due_at(window, instant(pushed), []) == instant(due)
-
-
-@few
-@given(
-    expression=st.sampled_from(["*/5 * * * *", "30 2 * * *", "0 */3 * * *", "30 1 * * 0"]),
-    change=st.sampled_from(CHANGES),
-    offset=st.integers(-100_000, 100_000),
-    grace=st.sampled_from([0, 60, 3600]),
-    delay=st.integers(0, 59),
-)
-def test_a_job_that_pushes_within_a_minute_of_each_run_is_never_due_before_it(
-    expression: str, change: tuple[str, str], offset: int, grace: int, delay: int
-) -> None:
-    zone, day = change
-    window = cron_window(expression, grace, zone)
-    assert window.cron is not None
-    push = next_run(window.cron, instant(day) + timedelta(seconds=offset))
-    push += timedelta(seconds=delay)
-    following = next_run(window.cron, push) + timedelta(seconds=delay)
-    assert following < due_at(window, push, [])

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_invitations'),
-        ('monitors', '0001_initial'),
+        ('monitors', '0002_waiting_transitions'),
     ]
 
     operations = [
