@@ -32,7 +32,7 @@ ANY_HOST = frozenset({"/readyz", "/readyz/", "/metrics", "/metrics/", "/internal
 BODY_LIMITED = ("/api/push/", "/api/ping/")
 MOST_QUEUED = 128
 QUEUE_SECONDS = 5.0
-MOST_BODY = 2 * 1024 * 1024
+MOST_BODY = 4 * 1024 * 1024
 BODY_SECONDS = 20.0
 BUSY = "Too many requests are waiting. Try again in a second."
 

@@ -55,6 +55,7 @@ app.conf.update(
         "deliver": {"task": "incidents.tasks.deliver", "schedule": TICK_SECONDS},
         # Here it only wakes a thread: see statuspages/tasks.py.
         "refresh_pages": {"task": "statuspages.tasks.refresh", "schedule": TICK_SECONDS},
+        "tidy_pages": {"task": "statuspages.tasks.tidy", "schedule": 3600.0},
         "tidy": {"task": "incidents.tasks.tidy", "schedule": 60.0},
         "maintain": {"task": "incidents.tasks.maintain", "schedule": 3600.0},
     },

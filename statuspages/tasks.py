@@ -14,18 +14,44 @@ from celery import shared_task
 from django.db import connection
 
 from incidents.engine import stamp
+from monitors.queries import database_now
 from statuspages.engine.rounds import STEPS, run_steps
 
 EXPIRES_SECONDS = 2
 
 log = logging.getLogger(__name__)
 _running = threading.Lock()
+_tidying = threading.Lock()
 
 
 @shared_task(expires=EXPIRES_SECONDS)
 def refresh() -> None:
     """Begin a round, unless the last one still runs."""
     start_round()
+
+
+@shared_task(expires=600)
+def tidy() -> None:
+    """Begin to prove domains anew and to take away files that no page has any more.
+
+    Name servers may take their time: that is a thread's time, not the engine's.
+    """
+    if _tidying.acquire(blocking=False):
+        threading.Thread(target=_tidy, name="statuspages-tidy", daemon=True).start()
+
+
+def _tidy() -> None:
+    from statuspages.serving.domains import recheck_domains
+    from statuspages.serving.exporting import remove_strangers
+
+    def recheck() -> None:
+        recheck_domains(database_now())
+
+    try:
+        run_steps((recheck, remove_strangers))
+    finally:
+        connection.close()
+        _tidying.release()
 
 
 def start_round(*, runner: str = "pages") -> bool:

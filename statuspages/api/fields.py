@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from accounts.api.fields import ReferenceField, StrictChoice, no_such
-from incidents.api.rotation_fields import BoundedListField
+from incidents.api.fields import ListField
 from monitors.models import Monitor
 from statuspages.models import Component
 from statuspages.models.components import ComponentStatus
@@ -52,7 +52,7 @@ class ImpactField(StrictChoice):
         super().__init__(choices=Impact.choices, **options)
 
 
-class ReferencesField(BoundedListField):
+class ReferencesField(ListField):
     """Ids of things that the team has, each once."""
 
     thing = ""

@@ -20,7 +20,7 @@ from accounts.api.fields import (
     StrictText,
 )
 from accounts.api.views import TenantViewSet
-from incidents.api.rotation_fields import show_instant
+from incidents.api.fields import show_instant
 from statuspages.api.fields import ColoursField, PictureField, WeightsField
 from statuspages.api.refusals import refusals, refuse
 from statuspages.models import Asset, StatusPage

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from accounts.access import get_object
 from accounts.api.fields import StrictBoolean, StrictSerializer, StrictText
 from accounts.api.views import TenantViewSet
-from incidents.api.rotation_fields import InstantField, show_instant
+from incidents.api.fields import InstantField, show_instant
 from statuspages.api.fields import (
     ComponentsField,
     ComponentStatusesField,

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django_scopes import scopes_disabled
 
-from incidents.lifecycle.rows import insert_rows, run_with_rows
+from incidents.rows import insert_rows, run_with_rows
 from monitors.queries import database_now
 from statuspages.engine import candidates
 from statuspages.engine.candidates import Candidate, Clock, Fresh

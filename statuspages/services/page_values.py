@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator, validate_email
 
 from accounts.models import validate_slug
-from incidents.maintenance.maintenances import zone_names
+from accounts.zones import zone_names
 from statuspages.models import StatusPage
 from statuspages.models.pages import default_weights
 from statuspages.services.errors import BadField
