@@ -52,7 +52,6 @@ def tell_timelines(leased: Leased, state: str, detail: str) -> None:
         kind, text = "failed", f"Could not tell {name} ({leased.kind}): {detail}"
     if leased.event == DIGEST:
         text += ", in one message for many" if state == "delivered" else ""
-    if leased.event == DIGEST:
         with connection.cursor() as cursor:
             cursor.execute(TELL_BUNDLED, {"digest": leased.id, "kind": kind, "text": text})
     elif leased.incident_id is not None and (leased.event != RESENT or state == "failed"):

@@ -99,7 +99,7 @@ def _judge(leased: Leased, outcome: Outcome) -> tuple[str, float]:
     if outcome.kind == "sent":
         return "delivered", 0.0
     wait = backoff_seconds(min(leased.attempt_count, 8), outcome.retry_after_seconds)
-    if leased.event == FIRING:
+    if leased.event == FIRING and leased.config is not None:
         # It is repeated for as long as the incident lasts, whatever the provider says today.
         return "pending", min(wait, float(KINDS[leased.kind].resend_seconds or 60))
     if outcome.kind == "failed" or leased.attempt_count >= MOST_ATTEMPTS:

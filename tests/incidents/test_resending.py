@@ -7,9 +7,9 @@ from django.db import connection
 from django_scopes import scopes_disabled
 
 from incidents.delivery.pool import deliver_here
-from incidents.destinations import create_channel
+from incidents.destinations import create_channel, delete_channel
 from incidents.lifecycle.actions import acknowledge_incident
-from incidents.models import Delivery
+from incidents.models import Channel, Delivery
 from tests.factories import MonitorFactory, TeamFactory
 from tests.incidents.telling import deliveries, go, incidents, kinds, make_due, route_to
 from tests.providers import Provider
@@ -118,3 +118,14 @@ def test_a_webhook_is_not_told_of_acknowledgements(monitor, provider):
     acknowledge_incident(incident=incidents()[0], actor="ana@example.org")
     deliver_here()
     assert len(provider.got) == 1
+
+
+def test_it_ends_with_its_channel(monitor, provider):
+    told_by(monitor, "alertmanager", {"url": provider.url})
+    go(monitor, "fail")
+    deliver_here()
+    with scopes_disabled():
+        delete_channel(channel=Channel.objects.get())
+    make_due()
+    deliver_here()
+    assert [again.state for again in deliveries(event="incident.firing")] == ["failed"]
