@@ -18,8 +18,6 @@ from incidents.oncall.schedule import (
     Override,
     Restriction,
     Schedule,
-    Shift,
-    on_call,
 )
 
 _LAYER_FIELDS = ("unit", "length", "handoff", "turn_offset", "restrictions")
@@ -81,12 +79,6 @@ def load_schedule(
     if rotation.pk not in schedules:
         raise Rotation.DoesNotExist
     return schedules[rotation.pk]
-
-
-def members_on_call(rotation_ids: Collection[UUID], *, at: datetime) -> dict[UUID, Shift | None]:
-    """Return who is on call at `at` in each rotation; None for nobody and for one that is gone."""
-    schedules = load_schedules(rotation_ids, since=at, until=at)
-    return {pk: on_call(schedules[pk], at) if pk in schedules else None for pk in rotation_ids}
 
 
 def layer_from_row(row: RotationLayer, members: Iterable[UUID | None]) -> Layer:

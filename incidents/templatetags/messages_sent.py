@@ -77,12 +77,6 @@ def outcome_word(outcome: str) -> str:
     return _OUTCOMES.get(outcome, outcome.capitalize())
 
 
-@register.filter
-def delivery_word(state: str) -> str:
-    """Return a delivery's state in a word."""
-    return _STATES.get(state, (state.capitalize(), ""))[0]
-
-
 @register.simple_tag
 def delivery_badge(state: str) -> SafeString:
     """Return a delivery's state as shape and word."""

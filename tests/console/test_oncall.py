@@ -21,9 +21,10 @@ from incidents.models import (
     Rotation,
     RotationOverride,
 )
-from incidents.oncall.loading import members_on_call
+from incidents.oncall.loading import load_schedule
 from incidents.oncall.overrides import create_override
 from incidents.oncall.rotations import LayerValues, create_rotation
+from incidents.oncall.schedule import on_call
 from monitors.queries import database_now
 
 HOME = "/t/acme/on-call/"
@@ -72,7 +73,7 @@ def body(answer):
 
 def who_now(rotation):
     with scopes_disabled():
-        shift = members_on_call([rotation.pk], at=database_now())[rotation.pk]
+        shift = on_call(load_schedule(rotation), database_now())
     return shift.member if shift else None
 
 
