@@ -66,6 +66,18 @@ def contact_key(kind: str, config: dict[str, Any], method_id: UUID) -> str:
     return f"method:{method_id}"
 
 
+def as_method(row: ContactMethod, delay_seconds: int = 0) -> Method:
+    """Return a stored method as what the engine asks of it."""
+    return Method(
+        id=row.pk,
+        membership_id=row.membership_id,
+        kind=row.kind,
+        key=contact_key(row.kind, row.config, row.pk),
+        delay_seconds=delay_seconds,
+        quiet_hours=tuple(row.quiet_hours),
+    )
+
+
 def ensure_account_methods(membership_ids: Iterable[UUID]) -> None:
     """Give members without any contact method their verified account address as one."""
     with transaction.atomic(), connection.cursor() as cursor:
@@ -93,16 +105,7 @@ def usable_methods(membership_ids: Iterable[UUID]) -> dict[UUID, list[Method]]:
     )
     for row in rows.order_by("membership", "position"):
         waited[row.membership_id] += row.delay
-        found[row.membership_id].append(
-            Method(
-                id=row.pk,
-                membership_id=row.membership_id,
-                kind=row.kind,
-                key=contact_key(row.kind, row.config, row.pk),
-                delay_seconds=waited[row.membership_id],
-                quiet_hours=tuple(row.quiet_hours),
-            )
-        )
+        found[row.membership_id].append(as_method(row, waited[row.membership_id]))
     return found
 
 

@@ -17,6 +17,8 @@ from incidents.channels.wording import clip_text
 from incidents.outbound.addresses import Network
 
 MAX_DETAIL_CHARACTERS = 500
+# What a page, its repetition while the outage lasts, and one message for many are called.
+OPENED, FIRING, DIGEST = "incident.opened", "incident.firing", "incident.digest"
 # Carries the message's key in every mail, so that a second copy can be told from a second page.
 DELIVERY_HEADER = "X-Tocsin-Delivery"
 

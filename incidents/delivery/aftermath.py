@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
+from incidents.channels.base import DIGEST, FIRING, OPENED
 from incidents.channels.registry import KINDS
-from incidents.contacts import Method, quiet_until
+from incidents.contacts import as_method, quiet_until
 from incidents.delivery.outbox import Leased
-from incidents.delivery.pacing import DIGEST
 from incidents.models import (
     Channel,
     ContactMethod,
@@ -24,12 +24,11 @@ from incidents.notifications.fallback import turn_to_next
 from monitors.queries import database_now
 
 SAID = {
-    "incident.opened": "Told",
+    OPENED: "Told",
     "incident.resolved": "Told of the recovery:",
     "incident.flapping": "Told that it flaps:",
     "incident.acknowledged": "Told of the acknowledgement:",
 }
-RESENT = "incident.firing"
 BATCH_ROWS = 100
 MOST_BATCHES = 20
 
@@ -54,7 +53,7 @@ def tell_timelines(leased: Leased, state: str, detail: str) -> None:
         text += ", in one message for many" if state == "delivered" else ""
         with connection.cursor() as cursor:
             cursor.execute(TELL_BUNDLED, {"digest": leased.id, "kind": kind, "text": text})
-    elif leased.incident_id is not None and (leased.event != RESENT or state == "failed"):
+    elif leased.incident_id is not None and (leased.event != FIRING or state == "failed"):
         TimelineEvent.objects.create(
             team_id=leased.team_id,
             incident_id=leased.incident_id,
@@ -69,7 +68,7 @@ def start_resending(leased: Leased, incident: Incident | None) -> None:
     every = KINDS[leased.kind].resend_seconds if leased.kind in KINDS else None
     if every is None or incident is None or incident.state == IncidentState.RESOLVED:
         return
-    known = Delivery.objects.filter(incident=incident, event=RESENT, contact=leased.contact)
+    known = Delivery.objects.filter(incident=incident, event=FIRING, contact=leased.contact)
     if known.filter(state__in=(DeliveryState.PENDING, DeliveryState.SENDING)).exists():
         return
     at = database_now()
@@ -80,7 +79,7 @@ def start_resending(leased: Leased, incident: Incident | None) -> None:
         contact_method_id=leased.contact_method_id,
         contact=leased.contact,
         kind=leased.kind,
-        event=RESENT,
+        event=FIRING,
         payload=leased.payload,
         direct=leased.direct,
         next_attempt_at=at + timedelta(seconds=every),
@@ -136,7 +135,7 @@ def _use_next_method(tried: Delivery, incident: Incident, *, at: datetime) -> bo
     waiting = (
         Delivery.objects.filter(
             incident=incident,
-            event="incident.opened",
+            event=OPENED,
             state=DeliveryState.PENDING,
             attempt_count=0,
             contact_method__membership__in=person,
@@ -148,15 +147,7 @@ def _use_next_method(tried: Delivery, incident: Incident, *, at: datetime) -> bo
     for delivery in waiting:
         method = delivery.contact_method
         assert method is not None
-        usable = Method(
-            id=method.pk,
-            membership_id=method.membership_id,
-            kind=method.kind,
-            key=delivery.contact,
-            delay_seconds=0,
-            quiet_hours=tuple(method.quiet_hours),
-        )
-        if quiet_until(usable, severity=incident.severity, at=at) is None:
+        if quiet_until(as_method(method), severity=incident.severity, at=at) is None:
             Delivery.objects.filter(
                 pk=delivery.pk, state=DeliveryState.PENDING, next_attempt_at__gt=at
             ).update(next_attempt_at=at)

@@ -16,7 +16,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from incidents.delivery.pacing import DIGEST, pace_contacts
+from incidents.channels.base import DIGEST
+from incidents.delivery.pacing import pace_contacts
 
 LEASE_SECONDS = 30
 MOST_PER_TEAM = 8

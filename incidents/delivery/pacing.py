@@ -24,9 +24,9 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.ids import uuid7
+from incidents.channels.base import DIGEST
 from incidents.channels.registry import KINDS
 
-DIGEST = "incident.digest"
 # So many due at once are sent one by one, and so many may follow each other within a minute.
 MOST_AT_ONCE = 3
 MOST_A_MINUTE = 10

@@ -8,11 +8,10 @@ from django.db import connection, transaction
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
-from incidents.channels.base import Message, Outcome
+from incidents.channels.base import DIGEST, FIRING, OPENED, Message, Outcome
 from incidents.channels.registry import KINDS
 from incidents.delivery.aftermath import start_resending, tell_timelines
 from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, rearm, record
-from incidents.delivery.pacing import DIGEST
 from incidents.models import Channel, ContactMethod, Incident, IncidentState
 from incidents.notifications.compose import queue_disabled_method_notice, queue_disabled_notice
 from incidents.notifications.links import Link, acknowledge_url
@@ -20,7 +19,6 @@ from monitors.queries import database_now
 
 log = logging.getLogger(__name__)
 
-OPENED, FIRING = "incident.opened", "incident.firing"
 # So many tries take about half a minute, and so long a wait would make it one: they go on, but
 # somebody else has to hear of it by then.
 PATIENT_TRIES = 4
@@ -50,7 +48,7 @@ def _attempt(leased: Leased) -> Outcome:
     if leased.attempt_count > MOST_ATTEMPTS and leased.event != FIRING:
         return Outcome("failed", "Every sender died with it; given up.")
     payload = leased.payload
-    if leased.event == "incident.opened" and leased.incident_id is not None:
+    if leased.event == OPENED and leased.incident_id is not None:
         actor = str(payload.get("to") or leased.contact)
         link = Link(leased.incident_id, actor, leased.channel_id, leased.contact_method_id)
         payload = {**payload, "acknowledge_url": acknowledge_url(link, sent_at=leased.created_at)}
@@ -124,7 +122,7 @@ def _lock_incident(leased: Leased) -> Incident | None:
     The incident's lock comes before the delivery's, as in acknowledging: of the two, the later one
     sees what the other did.
     """
-    if leased.event not in ("incident.opened", FIRING) or leased.incident_id is None:
+    if leased.event not in (OPENED, FIRING) or leased.incident_id is None:
         return None
     return Incident.objects.select_for_update(no_key=True).filter(pk=leased.incident_id).first()
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import Team
+from incidents.channels.base import FIRING, OPENED
 from incidents.channels.registry import KINDS
 from incidents.lifecycle.flapping import quiet_at
 from incidents.lifecycle.wording import FLAPPING_TEXT
@@ -21,8 +22,6 @@ REASON_TEXT = {
     "paused": "The monitor was paused",
     "deleted": "The monitor was deleted",
 }
-# Messages that say again that an incident lasts: they end with it, and with nothing else.
-RESENT = "incident.firing"
 
 
 def resolve_in_memory(
@@ -46,7 +45,7 @@ def resolve_in_memory(
     for delivery in work.sent.get(incident.pk, []):
         waits = delivery.state == DeliveryState.PENDING
         stale = delivery.attempt_count > 0 or delivery.next_attempt_at > work.now
-        if waits and (reason != "recovered" or stale or delivery.event == RESENT):
+        if waits and (reason != "recovered" or stale or delivery.event == FIRING):
             work.cancelled[delivery.id] = at
         else:
             kept.append(delivery)
@@ -95,7 +94,7 @@ def cancel_unsent(incident_id: UUID, *, at: datetime, resent_too: bool) -> int:
     """
     waiting = Delivery.objects.filter(incident_id=incident_id, state=DeliveryState.PENDING)
     if not resent_too:
-        waiting = waiting.exclude(event=RESENT)
+        waiting = waiting.exclude(event=FIRING)
     # Locked in the order of their ids, as everywhere.
     locked = waiting.select_for_update(no_key=True).order_by("id").values_list("id", flat=True)
     return Delivery.objects.filter(pk__in=list(locked)).update(
@@ -112,7 +111,7 @@ def later_notices(
     at: datetime,
 ) -> tuple[list[Notification], list[Delivery]]:
     """Return the unsaved rows that tell those who were paged of what followed, each in order."""
-    opened = Delivery.objects.filter(incident=incident, event="incident.opened").order_by("id")
+    opened = Delivery.objects.filter(incident=incident, event=OPENED).order_by("id")
     payloads, after = later_payloads(kind, incident, team, monitor, opened)
     return queue_notices(incident=incident, kind=kind, payloads=payloads, at=at, after=after)
 
@@ -131,7 +130,7 @@ def later_payloads(
     unreached = (DeliveryState.CANCELLED, DeliveryState.FAILED)
     reached: dict[str, Delivery | Sent] = {}
     for delivery in told:
-        if delivery.event != "incident.opened" or delivery.state in unreached:
+        if delivery.event != OPENED or delivery.state in unreached:
             continue
         known = reached.get(delivery.contact)
         if known is None or known.state == DeliveryState.PENDING:

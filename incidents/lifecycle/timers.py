@@ -12,6 +12,7 @@ from django.db.models import Q
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
+from incidents.channels.base import OPENED
 from incidents.lifecycle.advance import MONITOR_COLUMNS, MONITOR_JOINS, read_rows
 from incidents.lifecycle.opening import open_incident
 from incidents.lifecycle.resolving import resolve_in_memory
@@ -160,7 +161,7 @@ def _tell_again(incident: Incident, *, at: datetime) -> None:
     team = Team.objects.get(pk=incident.team_id)
     monitor = monitor_facts([incident.monitor_id]).get(incident.monitor_id, {})
     first: dict[str, Delivery] = {}
-    told = Delivery.objects.filter(incident=incident, event="incident.opened")
+    told = Delivery.objects.filter(incident=incident, event=OPENED)
     works = Q(direct=True) | Q(channel__isnull=False, channel__disabled_at=None)
     for delivery in told.filter(works).order_by("id"):
         first.setdefault(delivery.contact, delivery)

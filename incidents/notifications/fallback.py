@@ -11,6 +11,7 @@ from django.db.models import F, Q, QuerySet
 
 from accounts.models import Team
 from accounts.teams import owner_addresses_by_team
+from incidents.channels.base import OPENED
 from incidents.models import (
     Delivery,
     DeliveryState,
@@ -64,7 +65,7 @@ def turn_to_next(incidents: Sequence[Incident], *, at: datetime) -> int:
 
 def _pages_of(incident_ids: Collection[UUID]) -> QuerySet[Delivery]:
     """Return the pages of incidents since each was last opened."""
-    pages = Delivery.objects.filter(incident__in=incident_ids, event="incident.opened")
+    pages = Delivery.objects.filter(incident__in=incident_ids, event=OPENED)
     return pages.filter(
         Q(incident__reopened_at=None) | Q(created_at__gte=F("incident__reopened_at"))
     )

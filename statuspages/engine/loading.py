@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypedDict
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.conf import settings
 from django.db.models import F, Min, Q
 from django.db.models.functions import Coalesce
 from django_scopes import scopes_disabled
@@ -24,6 +23,7 @@ from statuspages.models import (
     PostUpdate,
     StatusPage,
 )
+from statuspages.services.pages import page_url
 from statuspages.uptime import NO_DATA, Measured, Span, first_instant, measure_days
 from statuspages.view import (
     ComponentView,
@@ -54,13 +54,6 @@ def load_page(page: StatusPage, *, now: datetime) -> PageView:
     """
     with scopes_disabled():
         return _load(page, now)
-
-
-def page_url(page: StatusPage) -> str:
-    """Return the address of the page's root, with a slash at its end."""
-    if page.domain and page.domain_verified_at:
-        return f"https://{page.domain}/"
-    return f"{settings.BASE_URL}/status/{page.slug}/"
 
 
 def zone_of(page: StatusPage) -> tzinfo:
