@@ -7,3 +7,5 @@ from config.settings import DATABASES
 DATABASES["default"]["OPTIONS"].pop("pool", None)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# Every test client has a handler of its own, which would otherwise read all static files first.
+WHITENOISE_AUTOREFRESH = True
