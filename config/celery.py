@@ -49,12 +49,20 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     task_publish_retry=False,
     task_default_queue="engine",
-    task_routes={"incidents.tasks.deliver": {"queue": "deliver"}},
+    task_routes={
+        "incidents.tasks.deliver": {"queue": "deliver"},
+        # It too only wakes a thread.
+        "statuspages.tasks.tell_subscribers": {"queue": "deliver"},
+    },
     beat_schedule={
         "check_silence": {"task": "incidents.tasks.check_silence", "schedule": TICK_SECONDS},
         "deliver": {"task": "incidents.tasks.deliver", "schedule": TICK_SECONDS},
         # Here it only wakes a thread: see statuspages/tasks.py.
         "refresh_pages": {"task": "statuspages.tasks.refresh", "schedule": TICK_SECONDS},
+        "tell_subscribers": {
+            "task": "statuspages.tasks.tell_subscribers",
+            "schedule": TICK_SECONDS,
+        },
         "tidy_pages": {"task": "statuspages.tasks.tidy", "schedule": 3600.0},
         "tidy": {"task": "incidents.tasks.tidy", "schedule": 60.0},
         "maintain": {"task": "incidents.tasks.maintain", "schedule": 3600.0},

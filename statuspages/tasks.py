@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from celery import shared_task
 from django.db import connection
@@ -22,6 +24,7 @@ EXPIRES_SECONDS = 2
 log = logging.getLogger(__name__)
 _running = threading.Lock()
 _tidying = threading.Lock()
+_telling = threading.Lock()
 
 
 @shared_task(expires=EXPIRES_SECONDS)
@@ -30,9 +33,16 @@ def refresh() -> None:
     start_round()
 
 
+@shared_task(expires=EXPIRES_SECONDS)
+def tell_subscribers() -> None:
+    """Begin to tell subscribers, unless that still goes on."""
+    start_telling()
+
+
 @shared_task(expires=600)
 def tidy() -> None:
-    """Begin to prove domains anew and to take away files that no page has any more.
+    """Begin what is done once an hour: domains are proved anew, files compared with the pages, and
+    subscribers forgotten who never confirmed.
 
     Name servers may take their time: that is a thread's time, not the engine's.
     """
@@ -42,13 +52,14 @@ def tidy() -> None:
 
 def _tidy() -> None:
     from statuspages.serving.domains import recheck_domains
-    from statuspages.serving.exporting import remove_strangers
+    from statuspages.serving.exporting import export_all
+    from statuspages.subscribers.tidying import tidy_subscribers
 
     def recheck() -> None:
         recheck_domains(database_now())
 
     try:
-        run_steps((recheck, remove_strangers))
+        run_steps((recheck, tidy_subscribers, export_all))
     finally:
         connection.close()
         _tidying.release()
@@ -56,19 +67,24 @@ def _tidy() -> None:
 
 def start_round(*, runner: str = "pages") -> bool:
     """Begin a round in a thread of its own; False if one is running in this process."""
-    if not _running.acquire(blocking=False):
-        return False
-    try:
-        threading.Thread(target=_run, args=[runner], name="statuspages", daemon=True).start()
-    except RuntimeError:
-        _running.release()
-        raise
-    return True
+    return _start(_running, run_round, runner)
+
+
+def start_telling(*, runner: str = "subscribers") -> bool:
+    """Begin to tell subscribers in a thread of its own; False if one does in this process."""
+    return _start(_telling, tell_round, runner)
+
+
+def tell_round(*, runner: str = "subscribers") -> None:
+    """Send subscribers what is due to them, however long that takes."""
+    from statuspages.subscribers.pool import ROUND
+
+    run_steps((partial(ROUND.run, runner=runner),))
 
 
 def run_round(*, runner: str = "pages") -> None:
     """Bring components, posts and plans up to date, then render the pages that changed."""
-    run_steps((*STEPS, render))
+    run_steps((*STEPS, write_files, render))
     stamp(runner)
 
 
@@ -80,11 +96,32 @@ def render() -> None:
     render_stale()
 
 
-def _run(runner: str) -> None:
+def write_files() -> None:
+    """Write all pages as files where that was never done, or where the files were removed."""
+    from statuspages.serving.exporting import catch_up
+
+    catch_up()
+
+
+def _start(lock: threading.Lock, work: Callable[..., None], runner: str) -> bool:
+    if not lock.acquire(blocking=False):
+        return False
     try:
-        run_round(runner=runner)
+        thread = threading.Thread(
+            target=_run, args=[lock, work, runner], name=f"statuspages-{runner}", daemon=True
+        )
+        thread.start()
+    except RuntimeError:
+        lock.release()
+        raise
+    return True
+
+
+def _run(lock: threading.Lock, work: Callable[..., None], runner: str) -> None:
+    try:
+        work(runner=runner)
     except Exception:
         log.exception("a round of the status pages failed")
     finally:
         connection.close()
-        _running.release()
+        lock.release()

@@ -21,7 +21,7 @@ from accounts.api.fields import ReferenceField, StrictSerializer, StrictText, no
 from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
 from incidents.api.fields import InstantField, ListField, show_instant
-from incidents.maintenance import maintenances
+from incidents.maintenance import announcing, maintenances
 from incidents.maintenance.reading import next_span, with_standing
 from incidents.maintenance.recurrence import MOST_RULE, BadWindow
 from incidents.models import Maintenance, MaintenanceMonitor
@@ -61,12 +61,14 @@ class MonitorsField(ListField):
 
 @extend_schema_field({"type": "string", "format": "uuid"})
 class StatusPageField(ReferenceField):
-    """The id of a status page that announces the window, of which there are none yet."""
+    """The id of a status page that announces the window."""
 
     def to_internal_value(self, data: Any) -> UUID | None:
-        """Refuse any id. Raises ValidationError."""
-        super().to_internal_value(data)
-        raise ValidationError([no_such("status page")])
+        """Return the id. Raises ValidationError for one that is not the team's."""
+        page_id = super().to_internal_value(data)
+        if page_id is None or announcing.find_page(page_id) is None:
+            raise ValidationError([no_such("status page")])
+        return page_id
 
 
 class SpanSerializer(serializers.Serializer[Any]):
@@ -98,7 +100,11 @@ class MaintenanceSerializer(StrictSerializer):
         required=False,
         help_text="On whose wall clock occurrences begin. UTC unless given.",
     )
-    status_page = StatusPageField(required=False, allow_null=True)
+    status_page = StatusPageField(
+        required=False,
+        allow_null=True,
+        help_text="Where each occurrence of the next 14 days is announced.",
+    )
     active = serializers.BooleanField(read_only=True, help_text="Whether it is on now.")
     next = SpanSerializer(
         read_only=True, allow_null=True, help_text="The next occurrence that has not begun."
@@ -112,6 +118,7 @@ class MaintenanceSerializer(StrictSerializer):
 
     def to_representation(self, maintenance: Any) -> dict[str, Any]:
         """Return the window, as `with_standing` reads it."""
+        page_id = maintenance.status_page_id
         return {
             "id": str(maintenance.pk),
             "name": maintenance.name,
@@ -121,7 +128,7 @@ class MaintenanceSerializer(StrictSerializer):
             "ends_at": show_instant(maintenance.ends_at),
             "rrule": maintenance.rrule,
             "timezone": maintenance.timezone,
-            "status_page": maintenance.status_page_id,
+            "status_page": str(page_id) if page_id else None,
             "active": maintenance.active,
             "next": _show_next(maintenance, self.context["now"]),
         }
@@ -216,6 +223,8 @@ def _refusals() -> Iterator[None]:
         raise ValidationError({"monitors": [ErrorDetail(text, code="required")]}) from error
     except maintenances.MonitorGone as error:
         raise ValidationError({"monitors": [no_such("monitor")]}) from error
+    except maintenances.PageGone as error:
+        raise ValidationError({"status_page": [no_such("status page")]}) from error
     except BadWindow as error:
         detail = ErrorDetail(str(error), code="invalid")
         raise ValidationError({error.field: [detail]}) from error

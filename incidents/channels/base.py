@@ -53,13 +53,15 @@ class Outcome:
     """What became of one attempt; `detail` is for the delivery log and holds no secret.
 
     `retry_after_seconds` is what the provider asked for, None if it did not. `disable_channel`
-    says that the provider wants nothing more through this channel.
+    says that the provider wants nothing more through this channel, `address_refused` that the mail
+    server does not take mails to this address.
     """
 
     kind: Literal["sent", "retry", "failed"]
     detail: str
     retry_after_seconds: float | None = None
     disable_channel: bool = False
+    address_refused: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "detail", clip_text(self.detail, MAX_DETAIL_CHARACTERS))

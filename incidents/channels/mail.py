@@ -9,7 +9,7 @@ import smtplib
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.header import Header
 from typing import Any, ClassVar
@@ -38,7 +38,7 @@ TIMEOUT_SECONDS = 10
 DEADLINE_SECONDS = 15
 MAX_RECIPIENTS = 20
 MAX_ADDRESS_CHARACTERS = 254
-_MAX_SUBJECT_CHARACTERS = 200
+MAX_SUBJECT_CHARACTERS = 200
 _SMTP_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
 
@@ -73,7 +73,10 @@ class EmailKind(ChannelKind):
 
     def send(self, message: Message, config: Mapping[str, Any], *, now: datetime) -> Outcome:
         """Hand the mail to the mail server and report what it said."""
-        mail = build_mail(message, config["to"], now=now)
+        return self.hand_over(build_mail(message, config["to"], now=now))
+
+    def hand_over(self, mail: EmailMultiAlternatives) -> Outcome:
+        """Send a mail that is built already, within the deadline, and report as `send` does."""
         end = time.monotonic() + self.deadline_seconds
         try:
             if settings.EMAIL_BACKEND == _SMTP_BACKEND:
@@ -201,7 +204,7 @@ class _Incoming(io.RawIOBase):
         return self._sock.recv_into(buffer)
 
 
-class _Mail(EmailMultiAlternatives):
+class Mail(EmailMultiAlternatives):
     """A mail whose subject is encoded right.
 
     Django leaves a subject as it is when it is ASCII, so that text in the form of an encoded word
@@ -216,15 +219,28 @@ class _Mail(EmailMultiAlternatives):
         if "=?" in subject or not subject.isascii():
             header: Any = Header(subject, "utf-8", header_name="Subject")
             message.replace_header("Subject", header)
+        link = message["List-Unsubscribe"]
+        if link is not None:
+            message.replace_header("List-Unsubscribe", _OneLine(link))
         return message
+
+
+class _OneLine(Header):
+    """A header that is not folded: of a long link the first line would be empty, which confuses."""
+
+    def encode(
+        self, splitchars: str = ";, \t", maxlinelen: int | None = None, linesep: str = "\n"
+    ) -> str:
+        """Return the header's text, whatever the length of a line is to be."""
+        return super().encode(splitchars, 0, linesep)
 
 
 def build_mail(message: Message, to: Sequence[str], *, now: datetime) -> EmailMultiAlternatives:
     """Return the mail for `message`; its id is the same on every attempt."""
     notice = write_notice(message, now=now)
     context = {"notice": notice, "base_url": settings.BASE_URL}
-    mail = _Mail(
-        subject=clip_text(clean_line(notice.subject, 400), _MAX_SUBJECT_CHARACTERS),
+    mail = Mail(
+        subject=clip_text(clean_line(notice.subject, 400), MAX_SUBJECT_CHARACTERS),
         body=render_to_string("mail/incident_notice.txt", context).strip() + "\n",
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=list(to),
@@ -265,7 +281,9 @@ def _judge_recipients(refused: Mapping[str, tuple[int, bytes]]) -> Outcome:
     """Return again if any address was refused for now only, else never."""
     answers = list(refused.values())
     passing = [answer for answer in answers if answer[0] < 500]
-    return _judge_code(*(passing or answers)[0])
+    if passing:
+        return _judge_code(*passing[0])
+    return replace(_judge_code(*answers[0]), address_refused=True)
 
 
 def _judge_code(code: int, text: bytes | str) -> Outcome:

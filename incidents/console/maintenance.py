@@ -21,11 +21,13 @@ from accounts.models import Scope
 from accounts.templatetags.wording import straight
 from accounts.zones import zone_names
 from incidents.console.maintenance_form import MOST_LISTED, MaintenanceForm, say_repeats
+from incidents.maintenance.announcing import find_page
 from incidents.maintenance.covering import count_covered
 from incidents.maintenance.maintenances import (
     DuplicateName,
     MonitorGone,
     NothingChosen,
+    PageGone,
     create_maintenance,
     delete_maintenance,
     end_maintenance,
@@ -176,7 +178,7 @@ def _save(
         return update_maintenance(maintenance=maintenance, **form.values())
     except DuplicateName:
         form.add_error("name", "A window of that name exists. Choose another name.")
-    except (MonitorGone, NothingChosen, Maintenance.DoesNotExist):
+    except (MonitorGone, NothingChosen, PageGone, Maintenance.DoesNotExist):
         form.add_error(None, "Something was deleted meanwhile. Look again at what is chosen.")
     except BadWindow as error:
         form.add_error(error.field, str(error))
@@ -212,6 +214,7 @@ def show(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         "ahead": [_occurrence(span, maintenance) for span in ahead],
         "named": Monitor.objects.filter(pk__in=linked).order_by("name")[:NAMED_SHOWN],
         "more_named": max(0, len(linked) - NAMED_SHOWN),
+        "page_name": find_page(maintenance.status_page_id) if maintenance.status_page_id else None,
         "now": now,
     }
     return _render(request, access, "window", context)

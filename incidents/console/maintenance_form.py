@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+from accounts.templatetags.wording import straight
 from accounts.zones import zone_names
+from incidents.maintenance.announcing import list_pages
 from incidents.maintenance.recurrence import (
     MOST_RULE,
     WEEKDAYS,
@@ -103,6 +106,14 @@ class MaintenanceForm(forms.Form):
         help_text="One per line: env=production. New monitors that carry them are covered too.",
     )
 
+    status_page = forms.TypedChoiceField(
+        label="Announce on status page",
+        required=False,
+        coerce=UUID,
+        empty_value=None,
+        help_text="Visitors are told up to 14 days ahead, when it begins, and when it is over.",
+    )
+
     clean_labels = MonitorForm.clean_labels
 
     def __init__(self, *args: Any, maintenance: Maintenance | None = None, **kwargs: Any) -> None:
@@ -112,6 +123,11 @@ class MaintenanceForm(forms.Form):
         super().__init__(*args, **kwargs)
         # Only here, inside a request's scope, may the monitors be asked for.
         self.fields["monitors"].queryset = Monitor.objects.order_by("name")  # type: ignore[attr-defined]
+        if pages := list_pages():
+            named = [(str(pk), straight(name)) for pk, name in pages]
+            self.fields["status_page"].choices = [("", "None"), *named]  # type: ignore[attr-defined]
+        else:
+            del self.fields["status_page"]
 
     def clean_timezone(self) -> str:
         """Refuse a zone that is not there."""
@@ -152,6 +168,7 @@ class MaintenanceForm(forms.Form):
             "ends_at": window.ends_at,
             "rrule": window.rrule,
             "timezone": data["timezone"],
+            **({"status_page": data["status_page"]} if "status_page" in self.fields else {}),
         }
 
     def _window(self) -> Window:
@@ -200,6 +217,7 @@ def initial_of(maintenance: Maintenance) -> dict[str, Any]:
         "weekdays": days,
         "rrule": maintenance.rrule,
         "monitors": [link.monitor_id for link in maintenance.monitor_links.all()],
+        "status_page": maintenance.status_page_id,
         "labels": "\n".join(f"{key}={value}" for key, value in sorted(maintenance.labels.items())),
     }
 

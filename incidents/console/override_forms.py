@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
 
-from incidents.console.month import Span, say_span
+from accounts.templatetags.wording import straight
+from incidents.console.month import Span, say_local, say_span
 from incidents.console.roster import Person
 from incidents.console.rotation_forms import read_wall
+from incidents.models import Rotation, RotationOverride
 from incidents.oncall.schedule import Shift, resolve
 
 WALL = "%Y-%m-%dT%H:%M"
+LEFT = "Somebody has just left the team. Choose again."
 
 
 class WallField(forms.CharField):
@@ -34,17 +38,29 @@ class WallField(forms.CharField):
 
 
 class OverrideForm(forms.Form):
-    """Somebody who takes over for a while."""
+    """Somebody who takes over for a while; `stored` is the override that is changed, if any."""
 
     member = forms.ChoiceField(label="Who", error_messages={"required": "Choose who stands in."})
     start = WallField(label="From")
     end = WallField(label="To")
 
     def __init__(
-        self, *args: Any, people: Iterable[Person], zone: ZoneInfo, now: datetime, **kwargs: Any
+        self,
+        *args: Any,
+        people: Iterable[Person],
+        zone: ZoneInfo,
+        now: datetime,
+        stored: RotationOverride | None = None,
+        **kwargs: Any,
     ) -> None:
+        if stored is not None:
+            kwargs["initial"] = {
+                "member": str(stored.membership_id),
+                "start": f"{stored.start.astimezone(zone):{WALL}}",
+                "end": f"{stored.end.astimezone(zone):{WALL}}",
+            }
         super().__init__(*args, **kwargs)
-        self.now = now
+        self.now, self.stored = now, stored
         self.people = {str(p.membership.pk): p for p in people if p.membership.accepted_at}
         member = self.fields["member"]
         assert isinstance(member, forms.ChoiceField)
@@ -57,6 +73,9 @@ class OverrideForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Refuse a time that ends before it begins, or that is over."""
         data = super().clean() or self.cleaned_data
+        # What was not changed keeps its seconds, and which of two equal hours of the wall it is.
+        for name in {"start", "end"} & set(data) - set(self.changed_data):
+            data[name] = getattr(self.stored, name, data[name])
         start, end = data.get("start"), data.get("end")
         if start and end and end <= start:
             self.add_error("end", "Choose a time after “From”.")
@@ -103,6 +122,23 @@ class SwapForm(forms.Form):
         """Return what the service takes, besides rotation and actor."""
         data = self.cleaned_data
         return {"first": self.shifts[data["first"]], "second": self.shifts[data["second"]]}
+
+
+def say_overlap(
+    rotation: Rotation, start: datetime, end: datetime, zone: ZoneInfo, *, but: UUID | None = None
+) -> str:
+    """Return who has an override at that time already, other than the one that is changed."""
+    there = RotationOverride.objects.filter(rotation=rotation, start__lt=end, end__gt=start)
+    if but is not None:
+        there = there.exclude(pk=but)
+    other = there.select_related("membership__user").order_by("start").first()
+    if other is None:
+        return "Another override is there at that time. Choose another time."
+    return (
+        f"{straight(other.membership.user.get_full_name())} has an override from "
+        f"{say_local(other.start, zone)} to {say_local(other.end, zone)}. "
+        "Delete it first, or choose another time."
+    )
 
 
 def list_choices(people: Iterable[Person]) -> list[tuple[str, str]]:

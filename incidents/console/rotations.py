@@ -21,11 +21,13 @@ from accounts.templatetags.wording import straight
 from accounts.zones import zone_names
 from incidents.console.month import Span, say_local
 from incidents.console.override_forms import (
+    LEFT,
     WALL,
     OverrideForm,
     SwapForm,
     days_chosen,
     list_choices,
+    say_overlap,
 )
 from incidents.console.roster import (
     Person,
@@ -54,7 +56,6 @@ from incidents.oncall.overrides import (
     EndsTooEarly,
     Overlap,
     create_override,
-    delete_override,
     swap_shifts,
 )
 from incidents.oncall.schedule import Schedule, Shift, on_call, shifts
@@ -62,7 +63,6 @@ from monitors.queries import database_now
 
 SWAP_AHEAD = timedelta(days=60)
 MOST_SWAPS = 60
-LEFT = "Somebody has just left the team. Choose again."
 
 
 def _address(access: Access, rotation: Rotation) -> str:
@@ -287,7 +287,7 @@ def override(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         try:
             create_override(rotation=rotation, actor=access.actor, **values)
         except Overlap:
-            form.add_error("start", _say_overlap(rotation, values["start"], values["end"], zone))
+            form.add_error("start", say_overlap(rotation, values["start"], values["end"], zone))
         except EndsTooEarly:
             form.add_error("end", "Choose a time after “From”.")
         except Membership.DoesNotExist:
@@ -300,35 +300,6 @@ def override(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
             messages.success(request, f"{name} takes over from {start} to {end}.")
             return redirect(_address(access, rotation))
     return _show(request, access, rotation, override_form=form)
-
-
-def _say_overlap(rotation: Rotation, start: datetime, end: datetime, zone: ZoneInfo) -> str:
-    other = (
-        RotationOverride.objects.filter(rotation=rotation, start__lt=end, end__gt=start)
-        .select_related("membership__user")
-        .order_by("start")
-        .first()
-    )
-    if other is None:
-        return "Another override is there at that time. Choose another time."
-    return (
-        f"{straight(other.membership.user.get_full_name())} has an override from "
-        f"{say_local(other.start, zone)} to {say_local(other.end, zone)}. "
-        "Delete it first, or choose another time."
-    )
-
-
-@require_POST
-@team_page(Scope.WRITE)
-def remove_override(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
-    """Give an override's time back to whose turn it is."""
-    row = get_object(RotationOverride.objects.select_related("rotation"), pk)
-    try:
-        delete_override(override=row)
-    except Rotation.DoesNotExist:
-        raise Http404 from None
-    messages.success(request, "The override is deleted: whoever has the turn is on call again.")
-    return redirect(_address(access, row.rotation))
 
 
 @require_POST

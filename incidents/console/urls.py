@@ -13,6 +13,7 @@ from incidents.console import (
     maintenance,
     monitor_page,
     oncall,
+    overrides,
     policies,
     rotations,
     rules,
@@ -27,6 +28,7 @@ _RULE = f"{_ON_CALL}/rules/<uuid:pk>"
 _CONTACTS = f"{_ON_CALL}/contacts"
 _CONTACT = f"{_CONTACTS}/<uuid:pk>"
 _ROTATION = f"{_ON_CALL}/rotations/<uuid:pk>"
+_OVERRIDE = f"{_ON_CALL}/overrides/<uuid:pk>"
 
 _WINDOW = "t/<slug:team>/maintenance/<uuid:pk>"
 
@@ -74,9 +76,8 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ROTATION}/overrides", rotations.override, name="rotation-override"),
     path(f"{_ROTATION}/swap", rotations.swap, name="rotation-swap"),
     path(f"{_ROTATION}/calendar", rotations.change_calendar, name="rotation-calendar"),
-    path(
-        f"{_ON_CALL}/overrides/<uuid:pk>/delete", rotations.remove_override, name="override-delete"
-    ),
+    path(f"{_OVERRIDE}/edit", overrides.edit, name="override-edit"),
+    path(f"{_OVERRIDE}/delete", overrides.delete, name="override-delete"),
     path(f"{_ON_CALL}/policies/", policies.list_policies, name="policies"),
     path(f"{_ON_CALL}/policies/new", policies.create, name="policy-new"),
     path(f"{_POLICY}/edit", policies.edit, name="policy-edit"),

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
@@ -18,6 +19,7 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Team
 from accounts.zones import zone_names
+from incidents.maintenance.announcing import hold_page
 from incidents.maintenance.recurrence import clean_rrule
 from incidents.maintenance.windows import BadRule, BadWindow, Window, check_window, spans
 from incidents.models import Maintenance, MaintenanceMonitor, MaintenanceSpan
@@ -27,7 +29,10 @@ from monitors.queries import database_now
 AHEAD = timedelta(days=60)
 EXTEND_BELOW = timedelta(days=30)
 KEEP_PAST = timedelta(days=400)
-_FIELDS = frozenset({"name", "labels", "starts_at", "ends_at", "rrule", "timezone"})
+_COLUMNS = {
+    **{name: name for name in ("name", "labels", "starts_at", "ends_at", "rrule", "timezone")},
+    "status_page": "status_page_id",
+}
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +43,10 @@ class DuplicateName(Exception):  # noqa: N818 - it names what happened
 
 class MonitorGone(Exception):  # noqa: N818
     """A monitor that the window should name was deleted at this moment."""
+
+
+class PageGone(Exception):  # noqa: N818
+    """The team has no status page of that id, or it was deleted at this moment."""
 
 
 class NothingChosen(Exception):  # noqa: N818
@@ -54,11 +63,12 @@ def create_maintenance(
     ends_at: datetime,
     rrule: str = "",
     timezone: str = "UTC",
-    status_page: None = None,
+    status_page: UUID | None = None,
 ) -> Maintenance:
     """Create a window for the monitors named and for those that carry all the labels.
 
-    Raises DuplicateName, NothingChosen, MonitorGone, and BadWindow or BadRule, which say why.
+    On its `status_page` each occurrence of the next two weeks is announced. Raises DuplicateName,
+    NothingChosen, MonitorGone, PageGone, and BadWindow or BadRule, which say why.
     """
     maintenance = Maintenance(
         team=team,
@@ -72,6 +82,7 @@ def create_maintenance(
     )
     _check(maintenance)
     with _changing():
+        _hold_page(team.pk, status_page)
         maintenance.save(force_insert=True)
         _name_monitors(maintenance, monitors)
         _rewrite_spans(maintenance)
@@ -82,23 +93,23 @@ def update_maintenance(
     *,
     maintenance: Maintenance,
     monitors: Collection[Monitor] | None = None,
-    status_page: None = None,
     **fields: object,
 ) -> Maintenance:
-    """Change `name`, `labels`, `starts_at`, `ends_at`, `rrule`, `timezone`, and the monitors.
+    """Change `name`, `labels`, the times, `rrule`, `timezone`, `status_page`, and the monitors.
 
     Occurrences that are over stay as they were; one that has begun ends now, unless the new
     definition has it as well. Raises as `create_maintenance` does, and Maintenance.DoesNotExist
     if the window has just been deleted.
     """
-    if unknown := set(fields) - _FIELDS:
+    if unknown := set(fields) - set(_COLUMNS):
         raise TypeError(f"not fields of a window: {', '.join(sorted(unknown))}")
     with _changing():
+        _hold_page(maintenance.team_id, fields.get("status_page"))
         found = Maintenance.objects.select_for_update(no_key=True).get(pk=maintenance.pk)
         for name, value in fields.items():
-            setattr(found, name, clean_rrule(value) if name == "rrule" else value)  # type: ignore[arg-type]
+            setattr(found, _COLUMNS[name], clean_rrule(value) if name == "rrule" else value)  # type: ignore[arg-type]
         _check(found)
-        found.save(update_fields=list(fields))
+        found.save(update_fields=[_COLUMNS[name] for name in fields])
         if monitors is not None:
             _name_monitors(found, monitors)
         elif "labels" in fields and not found.labels and not found.monitor_links.exists():
@@ -141,6 +152,12 @@ def window_of(maintenance: Maintenance) -> Window:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadWindow("This is not a known IANA time zone.", "timezone") from None
     return Window(maintenance.starts_at, maintenance.ends_at, maintenance.rrule, zone)
+
+
+def _hold_page(team_id: UUID, page_id: object) -> None:
+    # Before the window's row: whoever deletes a page takes the locks in this order.
+    if isinstance(page_id, UUID) and not hold_page(team_id, page_id):
+        raise PageGone
 
 
 def _check(maintenance: Maintenance) -> None:

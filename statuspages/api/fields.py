@@ -142,7 +142,13 @@ class ComponentStatusesField(serializers.Field[Any, Any, Any, Any]):
 @extend_schema_field(
     {
         "type": "object",
-        "properties": {name: {"type": "string", "example": "#1a7f37"} for name in COLOURS},
+        "properties": {
+            name: {"type": "string", "nullable": True, "example": "#1a7f37"} for name in COLOURS
+        },
+        "additionalProperties": False,
+        "description": '#rrggbb each; null and "" are the usual ones. Without a dark_ one of its '
+        "own the dark has the light one, but for background and text. On the page a colour is "
+        "moved towards black or white as far as texts need to be read.",
     }
 )
 class ColoursField(serializers.Field[Any, Any, Any, Any]):

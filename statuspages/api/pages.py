@@ -44,6 +44,12 @@ class StatusPageSerializer(StrictSerializer):
     )
     domain = StrictText(max_length=253, required=False, allow_blank=True, allow_null=True)
     domain_verified_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    domain_checked_at = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="When the TXT record was last looked for."
+    )
+    domain_problem = serializers.CharField(
+        read_only=True, help_text="What was found instead of the proof; empty if it was there."
+    )
     domain_token = serializers.CharField(
         read_only=True, allow_null=True, help_text="The text of the TXT record to set."
     )
@@ -80,7 +86,7 @@ class StatusPageSerializer(StrictSerializer):
     def to_representation(self, page: StatusPage) -> dict[str, Any]:
         """Return the page."""
         pictures = {asset.kind: assets.asset_url(page, asset) for asset in page.assets.all()}
-        verified = page.domain_verified_at
+        verified, checked = page.domain_verified_at, page.domain_checked_at
         return {
             "id": str(page.pk),
             "name": page.name,
@@ -89,6 +95,8 @@ class StatusPageSerializer(StrictSerializer):
             "support_url": page.support_url,
             "domain": page.domain,
             "domain_verified_at": show_instant(verified) if verified else None,
+            "domain_checked_at": show_instant(checked) if checked else None,
+            "domain_problem": page.domain_problem,
             "domain_token": pages.domain_record(page) or None,
             "published": page.published,
             "visibility": page.visibility,

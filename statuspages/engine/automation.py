@@ -16,11 +16,11 @@ from uuid import UUID
 from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
-from statuspages.engine.words import names_of, title_of, words_of
 from statuspages.models import Component, Post, StatusPage
 from statuspages.models.pages import AutoPost
 from statuspages.models.posts import Impact, PostStatus
 from statuspages.services.posts import add_update, create_post
+from statuspages.services.words import names_of, title_of, words_of
 
 BATCH = 50
 _IMPACTS: dict[str, str] = {

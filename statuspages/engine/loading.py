@@ -107,8 +107,7 @@ def _load(page: StatusPage, now: datetime) -> PageView:
         robots=page.robots,
         colours=page.colours,
         weights=page.weights,
-        # Nobody can subscribe yet: the page must not offer it.
-        extras={"subscribe": False},
+        extras={"subscribe": True},
         assets={
             kind: f"{url}assets/{kind}-{sha256[:12]}"
             for kind, sha256 in Asset.objects.filter(page=page).values_list("kind", "sha256")

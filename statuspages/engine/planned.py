@@ -1,7 +1,9 @@
 """Planned maintenance: posts that begin and end by themselves, and those of maintenance windows.
 
 A window that is announced on a page has a post for each of its next occurrences. While such a post
-is scheduled it follows its window's times; one whose occurrence is gone is called off.
+is scheduled it follows its window's times; one whose occurrence is gone is called off, as all are
+when the window is deleted or announced there no longer. A post that a person wrote, and that made
+the window, stands for it where it is announced on the same page; it is never called off.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from django_scopes import scopes_disabled
 
 from monitors.queries import database_now
 from statuspages.engine.automation import hold_page
-from statuspages.engine.words import words_of
 from statuspages.models import Component, Post
 from statuspages.models.posts import PostStatus
 from statuspages.services.posts import (
@@ -25,6 +26,7 @@ from statuspages.services.posts import (
     create_maintenance_post,
     update_post,
 )
+from statuspages.services.words import words_of
 
 AHEAD = timedelta(days=14)
 BATCH = 50
@@ -41,20 +43,24 @@ ORDER BY scheduled_for, id LIMIT %s
 
 # name: occurrences
 # What is announced and what should be: occurrences of windows with a page, and posts of windows,
-# each with the other where it is there and says the same.
+# each with the other where it is there and says the same. A post that nobody wrote is a window's
+# own. What is announced and then put off for longer stays announced.
 _OCCURRENCES = """
 WITH planned AS (
   SELECT w.status_page_id AS page_id, w.id AS maintenance_id, w.name, s.starts_at, s.ends_at
   FROM incidents_maintenance w
   JOIN statuspages_statuspage p ON p.id = w.status_page_id AND p.team_id = w.team_id
   JOIN incidents_maintenancespan s ON s.maintenance_id = w.id
-  WHERE w.status_page_id IS NOT NULL AND s.ends_at > %(now)s AND s.starts_at < %(until)s
+  WHERE w.status_page_id IS NOT NULL AND s.ends_at > %(now)s
+    AND (s.starts_at < %(until)s OR (w.rrule = '' AND EXISTS (
+      SELECT FROM statuspages_post x
+      WHERE x.maintenance_id = w.id AND x.page_id = p.id AND x.resolved_at IS NULL)))
 ), told AS (
   SELECT t.id, t.page_id, t.maintenance_id, t.span_start, t.scheduled_until, t.resolved_at
   FROM statuspages_post t
   LEFT JOIN incidents_maintenance w ON w.id = t.maintenance_id
-  WHERE t.is_maintenance AND t.maintenance_id IS NOT NULL AND t.created_by = ''
-    AND (w.id IS NULL OR w.status_page_id IS NOT NULL)
+  WHERE t.is_maintenance AND t.maintenance_id IS NOT NULL
+    AND (t.created_by = '' OR w.status_page_id = t.page_id)
     AND (t.resolved_at IS NULL OR EXISTS (
       SELECT FROM planned l WHERE l.maintenance_id = t.maintenance_id AND l.page_id = t.page_id
         AND l.starts_at = t.span_start))
@@ -142,29 +148,49 @@ def _differences() -> list[_Difference]:
 
 def _follow(page_id: UUID, maintenance_id: UUID) -> None:
     rows = [r for r in _differences() if (r.page, r.maintenance) == (page_id, maintenance_id)]
-    gone = [row.post for row in rows if row.starts_at is None and row.post is not None]
+    now = database_now()
+    lost = [row.post for row in rows if row.starts_at is None and row.post is not None]
+    gone = list(Post.objects.filter(pk__in=lost).order_by("span_start"))
+    movable = [post for post in gone if post.scheduled_until and post.scheduled_until > now]
     for row in rows:
         if row.starts_at is None or row.ends_at is None:
             continue
-        # An occurrence that moved keeps its post.
-        post_id = row.post or (gone.pop(0) if gone else None)
-        if post_id is None:
+        post = Post.objects.filter(pk=row.post).first() if row.post else None
+        if post is None and (post := _moved(movable, begun=row.starts_at <= now)) is not None:
+            gone.remove(post)
+        if post is None:
             # Of many occurrences at once subscribers are told the next.
             _announce(row, row.starts_at, row.ends_at, notify=row is rows[0])
             continue
-        post = Post.objects.get(pk=post_id)
         if post.status == PostStatus.SCHEDULED:
             update_post(post=post, scheduled_for=row.starts_at, scheduled_until=row.ends_at)
         else:
             update_post(post=post, scheduled_until=row.ends_at)
-        Post.objects.filter(pk=post_id).update(span_start=row.starts_at)
-    for post_id in gone:
-        post = Post.objects.get(pk=post_id)
-        if post.status == PostStatus.SCHEDULED:
+        Post.objects.filter(pk=post.pk).update(span_start=row.starts_at)
+    for post in gone:
+        _call_off(post, now)
+
+
+def _moved(movable: list[Post], *, begun: bool) -> Post | None:
+    """Take the post of an occurrence that moved: what has begun is not to begin once more."""
+    for post in movable:
+        if begun or post.status == PostStatus.SCHEDULED:
+            movable.remove(post)
+            return post
+    return None
+
+
+def _call_off(post: Post, now: datetime) -> None:
+    """End a post that has lost its occurrence, of which it may be told anew some day."""
+    Post.objects.filter(pk=post.pk).update(maintenance_id=None, span_start=None)
+    if post.scheduled_until is not None and post.scheduled_until <= now:
+        return  # its time has come: it ends as all do
+    if post.status == PostStatus.SCHEDULED:
+        if not post.created_by:
             cancel_post(post=post)
-        elif post.automatic:
-            words = words_of(post.page.locale)
-            add_update(post=post, status=PostStatus.COMPLETED, body=words.completed, automatic=True)
+    elif post.automatic:
+        words = words_of(post.page.locale)
+        add_update(post=post, status=PostStatus.COMPLETED, body=words.completed, automatic=True)
 
 
 def _announce(row: _Difference, starts_at: datetime, ends_at: datetime, *, notify: bool) -> None:

@@ -3,9 +3,10 @@
 from statuspages.models.components import Component, ComponentGroup, ComponentMonitor, ComponentSpan
 from statuspages.models.pages import Asset, PageSnapshot, StatusPage
 from statuspages.models.posts import Post, PostComponent, PostNotice, PostTemplate, PostUpdate
-from statuspages.models.subscribers import Subscriber
+from statuspages.models.subscribers import AskingNetwork, Subscriber, SubscriberMessage
 
 __all__ = [
+    "AskingNetwork",
     "Asset",
     "Component",
     "ComponentGroup",
@@ -19,4 +20,5 @@ __all__ = [
     "PostUpdate",
     "StatusPage",
     "Subscriber",
+    "SubscriberMessage",
 ]

@@ -47,6 +47,7 @@ class _Shape:
         self.view = view
         self.zone = zone_of(view.timezone)
         self.by_code = {row["id"]: row for row in self.components()}
+        self.groups = {code: group.name for group in view.groups for code in group.component_codes}
 
     def time(self, at: datetime | None) -> str | None:
         return None if at is None else iso_millis(at, self.zone)
@@ -130,9 +131,10 @@ class _Shape:
             "resolved_at": self.time(post.resolved_at),
             "impact": post.impact,
             "shortlink": f"{self.view.url}posts/{post.code}",
-            "started_at": self.time(post.started_at),
+            # Of planned work that is when it was announced; it begins at `scheduled_for`.
+            "started_at": self.time(post.created_at if post.is_maintenance else post.started_at),
             "page_id": self.view.code,
-            "incident_updates": [self._update(post, update) for update in post.updates],
+            "incident_updates": [self.update(post, update) for update in post.updates],
             "components": [
                 self.by_code[code] for code in post.component_codes if code in self.by_code
             ],
@@ -140,9 +142,11 @@ class _Shape:
         if post.is_maintenance:
             row["scheduled_for"] = self.time(post.scheduled_for)
             row["scheduled_until"] = self.time(post.scheduled_until)
+        else:
+            row["reminder_intervals"] = None
         return row
 
-    def _update(self, post: PostView, update: UpdateView) -> dict[str, Any]:
+    def update(self, post: PostView, update: UpdateView) -> dict[str, Any]:
         return {
             "id": update.code,
             "status": update.status,
@@ -151,11 +155,17 @@ class _Shape:
             "created_at": self.time(update.created_at),
             "updated_at": self.time(update.updated_at),
             "display_at": self.time(update.at),
-            "affected_components": [_affected(row) for row in update.affected],
+            "affected_components": [self._affected(row) for row in update.affected],
             "deliver_notifications": True,
             "custom_tweet": None,
             "tweet_id": None,
         }
+
+    def _affected(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a component as updates name it: after its group."""
+        found = _affected(row)
+        group = self.groups.get(str(found["code"]))
+        return found if group is None else {**found, "name": f"{group} - {found['name']}"}
 
     def posts(self, posts: list[PostView]) -> list[dict[str, Any]]:
         return [self.post(post) for post in posts[:LONGEST]]
@@ -196,3 +206,15 @@ def write_answer(view: PageView, name: str) -> bytes:
     shape = _Shape(view)
     answer = {"page": shape.page(), **ANSWERS[name](shape)}
     return json.dumps(answer, separators=(",", ":")).encode()
+
+
+def shape_told(view: PageView, post: PostView, update: UpdateView) -> dict[str, Any]:
+    """Return what a webhook is told of an update: the page, the incident as above, the update."""
+    shape = _Shape(view)
+    page = shape.page()
+    return {
+        "page": {key: page[key] for key in ("id", "name", "url")},
+        "incident": shape.post(post),
+        "incident_update": shape.update(post, update),
+        "component_updates": [_affected(row) for row in update.affected],
+    }

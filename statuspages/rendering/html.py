@@ -57,13 +57,14 @@ _FAVICONS = {
 }
 
 
-def _squeeze(css: str) -> str:
+def squeeze(css: str) -> str:
+    """Return a style sheet without comments and needless spaces."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
     css = re.sub(r"\s+", " ", css)
     return re.sub(r"\s*([{};,>])\s*", r"\1", css).replace(";}", "}").strip()
 
 
-STYLE = _squeeze((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
+STYLE = squeeze((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
 
 
 def _hash(style: str) -> str:
@@ -132,6 +133,15 @@ class Entry:
     lasted: str
     affected: str
     updates: tuple[Said, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A component that subscribers may choose."""
+
+    code: str
+    name: str
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +306,7 @@ class _Maker:
             "palette": mark_safe(palette(view.colours)),  # noqa: S308
             "logo": self.asset("logo") or self.asset("dark_logo"),
             "dark_logo": self.asset("dark_logo") if self.asset("logo") else "",
-            "favicon": self.asset("favicon") or _favicon(look),
+            "favicon": self.asset("favicon") or draw_favicon(look),
             "card": self.asset("logo") if "://" in self.asset("logo") else "",
             "locales": [
                 {
@@ -312,7 +322,8 @@ class _Maker:
         }
 
 
-def _favicon(look: str) -> str:
+def draw_favicon(look: str) -> str:
+    """Return the address of an icon in a state's colour."""
     fill = _FAVICONS.get(look, "%2357606a")
     return (
         "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
@@ -320,8 +331,9 @@ def _favicon(look: str) -> str:
     )
 
 
-def _write(name: str, context: Mapping[str, Any]) -> bytes:
-    text = render_to_string(f"statuspages/page/{name}.html", dict(context))
+def write_template(name: str, context: Mapping[str, Any]) -> bytes:
+    """Return a template of statuspages/ with what it shows, without its indentation."""
+    text = render_to_string(f"statuspages/{name}.html", dict(context))
     # Indentation of the templates says nothing to anybody; code blocks keep theirs.
     parts = re.split(r"(<pre>.*?</pre>)", text, flags=re.DOTALL)
     parts[::2] = [re.sub(r"\n\s*", "\n", part) for part in parts[::2]]
@@ -333,8 +345,8 @@ def write_page(view: PageView, locale: str, root: str) -> bytes:
     maker = _Maker(view, locale, root)
     base = maker.base("", maker.words["title"].format(name=view.name))
     planned = sorted(upcoming_maintenances(view), key=lambda m: m.scheduled_for or m.started_at)
-    return _write(
-        "page",
+    return write_template(
+        "page/page",
         {
             **base,
             "open": maker.entries(unresolved_posts(view)),
@@ -348,6 +360,11 @@ def write_page(view: PageView, locale: str, root: str) -> bytes:
             "formula_note": maker.words["formula_note"].format(zone=view.timezone),
             "past": maker.past(),
             "subscribes": view.extras.get("subscribe", True),
+            "choices": [
+                Choice(component.code, component.name)
+                for _, below in ordered_parts(view)
+                for component in below
+            ],
         },
     )
 
@@ -368,11 +385,13 @@ def write_history(view: PageView, locale: str, root: str) -> bytes:
     title = f"{maker.words['history']} – {maker.words['title'].format(name=view.name)}"
     none = maker.words["no_history"].format(days=view.window_days)
     context = {"heading": heading, "months": maker.months(), "none": none}
-    return _write("history", {**maker.base("history", title), **context})
+    return write_template("page/history", {**maker.base("history", title), **context})
 
 
 def write_post(view: PageView, locale: str, root: str, post: PostView) -> bytes:
     """Return the page of one incident or maintenance with all its updates."""
     maker = _Maker(view, locale, root)
     title = f"{post.title} – {maker.words['title'].format(name=view.name)}"
-    return _write("post", {**maker.base(f"posts/{post.code}", title), "entry": maker.entry(post)})
+    return write_template(
+        "page/post", {**maker.base(f"posts/{post.code}", title), "entry": maker.entry(post)}
+    )

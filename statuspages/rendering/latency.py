@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from statuspages.rendering.times import Calendar
 from statuspages.view import ComponentView, LatencyPoint
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 600, 120, 72, 20
+_WIDTH, _HEIGHT = 600, 100
 _MOST_ROWS = 48
 
 
@@ -65,24 +65,17 @@ def draw_latency(component: ComponentView, calendar: Calendar) -> Plot | None:
     length = max((last - first).total_seconds(), 1.0)
 
     def place(point: LatencyPoint, value: float | None) -> tuple[float, float | None]:
-        x = _LEFT + (point.at - first).total_seconds() / length * (_WIDTH - _LEFT - 2)
-        y = None if value is None else _HEIGHT - _BOTTOM - value / top * (_HEIGHT - _BOTTOM - 12)
-        return x, y
+        x = (point.at - first).total_seconds() / length * _WIDTH
+        return x, None if value is None else _HEIGHT - value / top * _HEIGHT
 
     lines = (
         f'<path class="p95" d="{_line([place(p, p.p95_ms) for p in points])}"/>'
         f'<path class="median" d="{_line([place(p, p.median_ms) for p in points])}"/>'
     )
-    grid = "".join(
-        f'<path class="grid" d="M{_LEFT} {y}H{_WIDTH}"/>'
-        f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{calendar.number(value)} ms</text>'
-        for value, y in ((top, 12), (top / 2, (_HEIGHT - _BOTTOM + 12) / 2), (0, _HEIGHT - _BOTTOM))
-    )
-    ends = "".join(
-        f'<text x="{x}" y="{_HEIGHT - 4}" text-anchor="{anchor}">'
-        f"{escape(_short(at, calendar))}</text>"
-        for x, anchor, at in ((_LEFT, "start", first), (_WIDTH, "end", last))
-    )
+    grid = "".join(f'<path class="grid" d="M0 {_HEIGHT * n // 2}H{_WIDTH}"/>' for n in range(3))
+    # The picture is stretched to the width that there is, and words must not be: they stand beside.
+    scale = "".join(f"<span>{calendar.number(v)}\u00a0ms</span>" for v in (top, top / 2, 0))
+    ends = "".join(f"<span>{escape(_short(at, calendar))}</span>" for at in (first, last))
     ending = next(p for p in reversed(points) if p.median_ms is not None or p.p95_ms is not None)
     label = words["latency_label"].format(
         name=component.name,
@@ -90,8 +83,10 @@ def draw_latency(component: ComponentView, calendar: Calendar) -> Plot | None:
         p95=_milliseconds(ending.p95_ms, calendar),
     )
     picture = (
-        f'<svg class="plot" role="img" aria-label="{escape(label)}"'
-        f' viewBox="0 0 {_WIDTH} {_HEIGHT}">{grid}{lines}{ends}</svg>'
+        f'<div class="plot" role="img" aria-label="{escape(label)}">'
+        f'<div class="values">{scale}</div>'
+        f'<svg aria-hidden="true" viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none">'
+        f'{grid}{lines}</svg><div class="ends">{ends}</div></div>'
     )
     return Plot(mark_safe(picture), _table(points, calendar))  # noqa: S308
 

@@ -21,19 +21,21 @@ from statuspages.models.pages import default_weights
 from statuspages.services.errors import BadField
 
 LOCALES = ("en", "de", "fr", "es", "pt", "ja")
-COLOURS = (
-    "accent",
-    "background",
-    "text",
-    "dark_accent",
-    "dark_background",
-    "dark_text",
-    "up",
-    "degraded",
-    "partial",
-    "major",
-    "maintenance",
-    "no_data",
+# Each for light and dark; what palette() of rendering/colours.py draws with.
+COLOURS = tuple(
+    prefix + name
+    for prefix in ("", "dark_")
+    for name in (
+        "accent",
+        "background",
+        "text",
+        "up",
+        "degraded",
+        "partial",
+        "major",
+        "maintenance",
+        "no_data",
+    )
 )
 MOST_DELAY = 86_400
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")

@@ -34,6 +34,7 @@ from statuspages.services.telling import (
 )
 from statuspages.services.versions import changing_page
 from statuspages.services.windows import drop_window, is_announced, make_window, move_window
+from statuspages.services.words import words_of
 
 __all__ = [
     "INCIDENT_STATUSES",
@@ -218,7 +219,7 @@ def cancel_post(*, post: Post, body: str = "", notify: bool = True, actor: str =
         write_update(
             found,
             status=PostStatus.COMPLETED,
-            body=body or "This maintenance was cancelled.",
+            body=body or words_of(page.locale).cancelled,
             at=database_now(),
             claims={},
             actor=actor,

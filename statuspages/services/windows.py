@@ -1,7 +1,7 @@
 """Maintenance windows that posts make, so that planned work wakes nobody.
 
-A window that announces itself on a page (`status_page_id`) owns its post; one that does not was
-made by the post that names it, and follows that.
+A window that announces itself on a page (`status_page_id`) owns its post, which nobody wrote; one
+that does not was made by the person's post that names it, and follows that.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def drop_window(post: Post) -> None:
 
 def own_window(post: Post) -> Maintenance | None:
     """Return the window that a post made; None if there is none, or it announces itself."""
-    if post.maintenance_id is None:
+    if post.maintenance_id is None or not post.created_by:
         return None
     return Maintenance.objects.filter(pk=post.maintenance_id, status_page_id=None).first()
 
@@ -93,7 +93,7 @@ def is_announced(post: Post) -> bool:
         return False
     return MaintenanceSpan.objects.filter(
         maintenance_id=post.maintenance_id,
-        maintenance__status_page_id__isnull=False,
+        maintenance__status_page_id=post.page_id,
         starts_at=post.span_start,
     ).exists()
 

@@ -56,24 +56,32 @@ class Answers:
     of their own, as strong tags must; either of them is recognised in If-None-Match.
     """
 
-    __slots__ = ("body", "gzip_etag", "gzip_headers", "gzipped", "headers", "not_modified", "tags")
+    __slots__ = (
+        "body",
+        "gzip_etag",
+        "gzip_headers",
+        "gzipped",
+        "headers",
+        "kept",
+        "not_modified",
+        "tags",
+    )
 
     def __init__(self, *, content_type: str, etag: str, body: bytes, gzipped: bytes) -> None:
         self.body, self.gzipped = body, gzipped
         plain_etag = etag.encode()
         self.gzip_etag = etag[:-1].encode() + b'-gz"'
         self.tags = frozenset({plain_etag, self.gzip_etag})
-        shared: Headers = [
-            (b"cache-control", CACHED),
-            (b"vary", b"Accept-Encoding"),
-            (b"x-content-type-options", b"nosniff"),
-        ]
+        # What a cache needs is in a 304 too; the rest it has kept with the bytes.
+        cached: Headers = [(b"cache-control", CACHED), (b"vary", b"Accept-Encoding")]
+        self.kept: Headers = [(b"x-content-type-options", b"nosniff")]
         if is_html(content_type):
-            shared.append((b"content-security-policy", page_policy(body)))
-            shared.append((b"referrer-policy", b"same-origin"))
+            self.kept.append((b"content-security-policy", page_policy(body)))
+            self.kept.append((b"referrer-policy", b"same-origin"))
         else:
-            shared.append((b"access-control-allow-origin", b"*"))
-            shared.append((b"content-security-policy", INERT))
+            cached.append((b"access-control-allow-origin", b"*"))
+            self.kept.append((b"content-security-policy", INERT))
+        shared = [*cached, *self.kept]
         kind = (b"content-type", content_type.encode("latin1"))
         self.headers: Headers = [
             kind,
@@ -89,8 +97,8 @@ class Answers:
             *shared,
         ]
         self.not_modified = {
-            False: [(b"etag", plain_etag), *shared],
-            True: [(b"etag", self.gzip_etag), *shared],
+            False: [(b"etag", plain_etag), *cached],
+            True: [(b"etag", self.gzip_etag), *cached],
         }
 
     @property

@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -30,10 +31,13 @@ from statuspages.services.assets import asset_path
 
 logger = logging.getLogger(__name__)
 _LOCK_NAME = ".lock"
+_WHOLE = ".whole"  # there once everything has been written: who empties the directory removes it
 _OWNERS = ".owners"  # a file for each directory of ours, with its page: a slug may change hands
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _DOMAIN = re.compile(r"(?=.{4,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 _TEMPORARY = ".new-"
+_RETRY_SECONDS = 60.0
+_caught_up: dict[str, float] = {}  # when this process last brought a directory up to date
 
 
 def export_page(page_id: UUID) -> None:
@@ -62,6 +66,32 @@ def export_all() -> None:
             for page in _public().iterator():
                 _write_page(root, page)
             _remove_strangers(root)
+    except OSError as error:
+        logger.warning("Status pages could not be written to files: %s", error)
+
+
+def catch_up() -> None:
+    """Write everything if this process has not yet, or if the directory is new or was emptied.
+
+    For every round: costs one look at the disk. A new directory lacks what only files need
+    (histories, badges in all styles), so its pages are rendered anew too, by the next round.
+    """
+    directory = settings.PAGES_EXPORT_DIR
+    if not directory:
+        return
+    at = _caught_up.get(directory)
+    whole = (Path(directory) / _WHOLE).is_file()
+    if at is not None and (whole or time.monotonic() - at < _RETRY_SECONDS):
+        return
+    _caught_up[directory] = time.monotonic()
+    export_all()
+    if whole:
+        return
+    try:
+        with _locked() as root, scopes_disabled():
+            if not (root / _WHOLE).exists():
+                _public().update(rendered_version=0)
+                (root / _WHOLE).touch()
     except OSError as error:
         logger.warning("Status pages could not be written to files: %s", error)
 

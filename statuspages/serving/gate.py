@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import hmac
 import ipaddress
@@ -25,6 +24,7 @@ from django_scopes import scope
 from accounts.models import Membership, User
 from statuspages.models import StatusPage
 from statuspages.models.pages import Visibility
+from statuspages.serving.tries import count_try, forget_try
 
 COOKIE_DAYS = 30
 MOST_TRIES = 20
@@ -60,17 +60,12 @@ def judge(request: HttpRequest, page: StatusPage, *, domain: str | None) -> Verd
 def try_password(request: HttpRequest, page: StatusPage, given: str) -> Verdict:
     """Return whether the password is right: ADMITTED, PASSWORD, or THROTTLED after 20 wrong ones.
 
-    Counts wrong ones per page and address (of IPv6 the network) over ten minutes, in each process.
+    Counts wrong ones per page and address (of IPv6 the network) over ten minutes, in all processes.
     """
     if not page.password_hash or len(given) > _MOST_PASSWORD:
         return Verdict.PASSWORD
-    tries = f"statuspages.tries:{page.pk}:{_network(request)}"
-    cache.add(tries, 0, TRIES_SECONDS)
-    try:
-        count = cache.incr(tries)
-    except ValueError:  # it has run out in between
-        count = 1
-    if count > MOST_TRIES:
+    tries = f"password:{page.pk}:{network_of(request)}"
+    if count_try(tries, seconds=TRIES_SECONDS) > MOST_TRIES:
         return Verdict.THROTTLED
     digest = hmac.new(
         settings.SECRET_KEY.encode(),
@@ -82,8 +77,7 @@ def try_password(request: HttpRequest, page: StatusPage, given: str) -> Verdict:
         if not check_password(given, page.password_hash):
             return Verdict.PASSWORD
         cache.set(known, True, _KNOWN_SECONDS)
-    with contextlib.suppress(ValueError):
-        cache.decr(tries)
+    forget_try(tries, seconds=TRIES_SECONDS)
     return Verdict.ADMITTED
 
 
@@ -142,7 +136,8 @@ def _basic_password(request: HttpRequest) -> str | None:
     return text.partition(":")[2]
 
 
-def _network(request: HttpRequest) -> str:
+def network_of(request: HttpRequest) -> str:
+    """Return the address that a request comes from; of IPv6 its network."""
     text = request.META.get("REMOTE_ADDR", "")
     try:
         address = ipaddress.ip_address(text)

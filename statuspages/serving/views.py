@@ -6,13 +6,14 @@ import hmac
 import ipaddress
 import logging
 import re
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render as render_template
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django_scopes import scopes_disabled
@@ -20,7 +21,9 @@ from django_scopes import scopes_disabled
 from accounts.api.problems import problem_response
 from statuspages.models import Asset, StatusPage
 from statuspages.models.pages import AssetKind
+from statuspages.rendering.forms import Frame, write_gate
 from statuspages.rendering.representations import is_path, normalize
+from statuspages.rendering.words import LOCALES
 from statuspages.serving import answers, gate
 from statuspages.serving.answers import Answers, Headers, wants_html
 from statuspages.serving.domains import is_verified
@@ -34,26 +37,38 @@ _ENDINGS = {"image/jpeg": "jpg", "image/vnd.microsoft.icon": "ico"}
 _REALM = 'Basic realm="status page", charset="UTF-8"'
 
 
-@csrf_exempt  # nothing here is done in the name of whoever is logged in
+def public_view(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Make a view of what is below a page's root: without CSRF's cookie, 503 without a database.
+
+    Nothing here is done in the name of whoever is logged in.
+    """
+
+    @csrf_exempt
+    @wraps(view)
+    def answer(request: HttpRequest, **named: str) -> HttpResponse:
+        try:
+            return view(request, **named)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("A status page could not be read: %s", type(error).__name__)
+            text = "Try again in a moment.\n"
+            response = HttpResponse(text, status=503, content_type="text/plain")
+            response["Retry-After"] = "1"
+            response["Cache-Control"] = "no-store"
+            response._has_been_logged = True  # type: ignore[attr-defined]
+            return response
+
+    return answer
+
+
+@public_view
 def page(request: HttpRequest, slug: str, path: str) -> HttpResponse:
     """Answer everything below a page's root."""
-    try:
-        return _answer(request, slug, path)
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("A status page could not be read: %s", type(error).__name__)
-        response = HttpResponse("Try again in a moment.\n", status=503, content_type="text/plain")
-        response["Retry-After"] = "1"
-        response["Cache-Control"] = "no-store"
-        response._has_been_logged = True  # type: ignore[attr-defined]
-        return response
+    return _answer(request, slug, path)
 
 
 def add_slash(request: HttpRequest, slug: str) -> HttpResponse:
     """Lead to the page's root."""
-    query = request.META.get("QUERY_STRING", "")
-    response = HttpResponseRedirect(f"/status/{slug}/" + (f"?{query}" if query else ""))
-    response.status_code = HTTPStatus.PERMANENT_REDIRECT
-    return response
+    return _lead_to(request, f"/status/{slug}/")
 
 
 @require_safe
@@ -90,27 +105,26 @@ def refuse(request: HttpRequest, page: StatusPage, path: str) -> HttpResponse | 
         return None
     html = wants_html(path)
     wrong = False
-    if verdict is Verdict.PASSWORD and html and request.method == "POST":
-        given = request.POST.get("password", "")
+    given = request.POST.get("password") if request.method == "POST" else None
+    if verdict is Verdict.PASSWORD and html and given is not None:
         verdict = gate.try_password(request, page, given)
         if verdict is Verdict.ADMITTED:
-            response: HttpResponse = HttpResponseRedirect(_address(page, path, domain))
-            response.status_code = HTTPStatus.SEE_OTHER
+            response = see_other(_address(page, path, domain))
             gate.give_cookie(response, request, page, domain=domain)
             return _private(response)
         wrong = verdict is Verdict.PASSWORD
     if verdict is Verdict.STRANGER:
-        return _absent(request, path)
+        return absent(request, path)
     if verdict is Verdict.LOGIN and html:
         return _private(redirect_to_login(request.get_full_path()))
     status = 429 if verdict is Verdict.THROTTLED else 401
-    return _private(_ask_password(request, page, status, html=html, wrong=wrong, verdict=verdict))
+    return _private(_ask_password(request, page, path, status, wrong=wrong, verdict=verdict))
 
 
 def _answer(request: HttpRequest, slug: str, path: str) -> HttpResponse:
     page = find_page(slug) if "\x00" not in slug else None
     if page is None:
-        return _absent(request, path)
+        return absent(request, path)
     if page.visibility == "public" and request.method == "OPTIONS" and not wants_html(path):
         return _response(204, answers.preflight_headers(), b"")
     if refused := refuse(request, page, path):
@@ -119,12 +133,16 @@ def _answer(request: HttpRequest, slug: str, path: str) -> HttpResponse:
         response = HttpResponse(status=405, content_type="text/plain")
         response["Allow"] = "GET, HEAD"
         return response
+    if path in LOCALES:
+        return _lead_to(request, f"{root_of(request, page)}{path}/")
+    if path == "robots.txt" and domain_of(request):
+        return _robots(page)
     if match := _ASSET.fullmatch(path):
         return _asset(request, page, match[1], match[2])
     known = normalize(path, request.META.get("QUERY_STRING", ""))
     snapshot = render_one(page.pk, known) if is_path(known) else None
     if snapshot is None:
-        return _absent(request, path)
+        return absent(request, path)
     made = Answers(
         content_type=snapshot.content_type,
         etag=snapshot.etag,
@@ -134,7 +152,9 @@ def _answer(request: HttpRequest, slug: str, path: str) -> HttpResponse:
     headers = request.META
     accepted = headers.get("HTTP_ACCEPT_ENCODING", "").encode("latin1", "replace")
     asked = headers.get("HTTP_IF_NONE_MATCH", "").encode("latin1", "replace")
-    response = _response(*made.answer(accepted, asked))
+    status, said, body = made.answer(accepted, asked)
+    # Middleware would put a policy of the console's into a 304, and browsers would believe it.
+    response = _response(status, [*said, *made.kept] if status == 304 else said, body)
     return response if page.visibility == "public" else _private(response)
 
 
@@ -142,7 +162,7 @@ def _asset(request: HttpRequest, page: StatusPage, kind: str, mark: str) -> Http
     with scopes_disabled():
         asset = Asset.objects.filter(page=page, kind=kind, sha256__startswith=mark).first()
     if asset is None:
-        return _absent(request, f"assets/{kind}")
+        return absent(request, f"assets/{kind}")
     response = HttpResponse(bytes(asset.content), content_type=asset.content_type)
     ending = _ENDINGS.get(asset.content_type, asset.content_type.rpartition("/")[2])
     response["Content-Disposition"] = f'inline; filename="{kind}.{ending}"'
@@ -156,24 +176,37 @@ def _asset(request: HttpRequest, page: StatusPage, kind: str, mark: str) -> Http
     return _private(response)
 
 
+def _lead_to(request: HttpRequest, place: str) -> HttpResponse:
+    query = request.META.get("QUERY_STRING", "")
+    response = HttpResponseRedirect(f"{place}?{query}" if query else place)
+    response.status_code = HTTPStatus.PERMANENT_REDIRECT
+    return response
+
+
+def _robots(page: StatusPage) -> HttpResponse:
+    """Answer whether crawlers may list the page, on the domain that is its own."""
+    rule = "Disallow:" if page.robots and page.visibility == "public" else "Disallow: /"
+    body = f"User-agent: *\n{rule}\n"
+    response = HttpResponse(body, content_type="text/plain; charset=utf-8")
+    response["Cache-Control"] = "public, max-age=3600" if page.visibility == "public" else PRIVATE
+    return response
+
+
 def _ask_password(
     request: HttpRequest,
     page: StatusPage,
+    path: str,
     status: int,
     *,
-    html: bool,
     wrong: bool,
     verdict: Verdict,
 ) -> HttpResponse:
     throttled = verdict is Verdict.THROTTLED
-    if html:
-        response = render_template(
-            request,
-            "statuspages/gate.html",
-            {"page": page, "wrong": wrong, "throttled": throttled},
-            status=status,
-        )
-        response["Content-Security-Policy"] = answers.page_policy(response.content).decode()
+    if wants_html(path):
+        first = path.partition("/")[0]
+        locale = first if first in LOCALES else request.GET.get("locale", "")
+        frame = frame_of(request, page, locale, pictures=False)
+        response = show_form(write_gate(frame, wrong=wrong, throttled=throttled), status=status)
         # A scheme that browsers do not know: they show the form and ask nothing themselves.
         challenge = 'Form realm="status page"'
     else:
@@ -193,14 +226,61 @@ def _ask_password(
     return response
 
 
+def root_of(request: HttpRequest, page: StatusPage) -> str:
+    """Return the path of the page's root on the host that was asked."""
+    return "/" if domain_of(request) else f"/status/{page.slug}/"
+
+
+def frame_of(
+    request: HttpRequest, page: StatusPage, locale: str, *, pictures: bool = True, home: bool = True
+) -> Frame:
+    """Return what stands around a form; in the page's language if `locale` is none of ours."""
+    root = root_of(request, page)
+    found: dict[str, str] = {}
+    if pictures:
+        with scopes_disabled():
+            rows = Asset.objects.filter(page=page).values_list("kind", "sha256")
+            found = {kind: f"{root}assets/{kind}-{sha256[:12]}" for kind, sha256 in rows}
+    return Frame(
+        name=page.name,
+        locale=locale if locale in LOCALES else page.locale,
+        root=root,
+        own_locale=page.locale,
+        colours=page.colours,
+        pictures=found,
+        leads_home=home,
+    )
+
+
+def show_form(body: bytes, *, status: int = 200) -> HttpResponse:
+    """Answer with a small page: for this visitor alone, and not to be listed."""
+    response = HttpResponse(body, status=status, content_type="text/html; charset=utf-8")
+    response["Content-Security-Policy"] = answers.page_policy(body).decode()
+    response["Cache-Control"] = PRIVATE
+    # Addresses of these pages hold what opens them.
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+def see_other(place: str) -> HttpResponse:
+    """Lead to the page that says what was done."""
+    response = HttpResponseRedirect(place)
+    response.status_code = HTTPStatus.SEE_OTHER
+    response["Cache-Control"] = PRIVATE
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def absent(request: HttpRequest, path: str) -> HttpResponse:
+    """Answer that there is nothing, as it is said of pages that are not there at all."""
+    return _response(404, *answers.not_found(path))
+
+
 def _address(page: StatusPage, path: str, domain: str | None) -> str:
     """Return the path that the visitor asked for, made of parts that cannot lead elsewhere."""
     safe = path if re.fullmatch(r"[\w/-]*", path, re.ASCII) and "//" not in f"/{path}" else ""
     return f"/{safe}" if domain else f"/status/{page.slug}/{safe}"
-
-
-def _absent(request: HttpRequest, path: str) -> HttpResponse:
-    return _response(404, *answers.not_found(path))
 
 
 def _response(status: int, headers: Headers, body: bytes) -> HttpResponse:

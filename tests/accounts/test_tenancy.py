@@ -34,6 +34,7 @@ SHARED = {
     "monitors.ListeningStamp": "whether this installation can be pushed to",
     "monitors.ListeningGap": "the same, of the past",
     "monitors.EngineStamp": "whether this installation's engine runs",
+    "statuspages.AskingNetwork": "visitors of any page, counted together",
 }
 # References without a constraint in the database, each with its reason.
 LOOSE = {

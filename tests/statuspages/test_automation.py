@@ -294,6 +294,7 @@ def test_a_window_that_a_post_made_is_not_announced_again(
         scheduled_until=now() + 2 * HOUR,
         components={component: ""},
         silence=True,
+        actor="ana@example.org",
     )
     run_plans()
     run_plans()

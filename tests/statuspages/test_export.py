@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,19 @@ from django_scopes import scopes_disabled
 from statuspages.models import StatusPage
 from statuspages.services.assets import asset_path, set_asset
 from statuspages.services.versions import touch_page
+from statuspages.serving import exporting
 from statuspages.serving.exporting import export_all, export_page, file_name, remove_strangers
 from statuspages.serving.snapshots import render_one, render_stale
+from statuspages.tasks import write_files
 from tests.statuspages.test_gate import PNG
 from tests.statuspages.visiting import PASSWORD, again, change, get, make_page, own_domain
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def new_process() -> None:
+    forget_directories()
 
 
 @pytest.fixture
@@ -195,3 +203,44 @@ def test_a_directory_that_was_behind_is_brought_up_to_date(team, place, settings
     export_all()
     assert (place / "acme/index.html").read_bytes() == get("/status/acme/").body
     assert again(page).rendered_version == again(page).version
+
+
+def test_an_emptied_directory_fills_itself(team, place):
+    make_page(team)
+    write_files()
+    before = files(place)
+    assert "acme/de/index.html" in before
+    assert render_stale() == 1  # a new directory's pages are rendered anew, once
+    write_files()
+    assert render_stale() == 0
+    shutil.rmtree(place)
+    forget_directories()
+    write_files()
+    assert files(place) == before
+
+
+def test_a_page_from_before_there_was_a_directory_gets_all_its_files(team, place, settings):
+    settings.PAGES_EXPORT_DIR = ""
+    make_page(team)
+    settings.PAGES_EXPORT_DIR = str(place)
+    write_files()
+    assert (place / "acme/index.html").is_file()
+    assert not (place / "acme/history/index.html").exists()
+    render_stale()
+    assert (place / "acme/history/index.html").is_file()
+
+
+def test_a_process_that_starts_looks_once_at_what_is_there(team, place):
+    make_page(team)
+    write_files()
+    (place / "acme/index.html").write_bytes(b"old")
+    write_files()
+    assert (place / "acme/index.html").read_bytes() == b"old"
+    forget_directories()
+    write_files()
+    assert (place / "acme/index.html").read_bytes() == get("/status/acme/").body
+
+
+def forget_directories() -> None:
+    """Be a process that has just begun."""
+    exporting._caught_up.clear()

@@ -342,7 +342,7 @@ def test_subscribers_choose_components_by_their_codes():
     page = read(make_view())
     inputs = {(a["name"], a.get("value", "")) for a in page.all("input")}
     assert ("components", make_code("c3x")) in inputs
-    assert {name for name, _ in inputs} == {"email", "components", "locale"}
+    assert {name for name, _ in inputs} == {"email", "url", "components", "locale", "subject"}
     assert read(make_view(extras={"subscribe": False})).all("form") == []
 
 
@@ -367,7 +367,7 @@ def test_response_times_have_gaps_and_a_table():
         components=(make_component("API", latency=make_latency(24)),), groups=(), locale="de"
     )
     page = read(view)
-    plots = [a for a in page.all("svg") if a.get("class") == "plot"]
+    plots = [a for a in page.all("div") if a.get("class") == "plot"]
     assert "Antwortzeit von API" in plots[0]["aria-label"]
     line = next(a["d"] for a in page.all("path") if a.get("class") == "median")
     assert line.count("M") == 3

@@ -7,6 +7,7 @@ import string
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from statuspages.rendering.colours import contrast, palette
 from statuspages.rendering.text import clean_line, clean_text, render_markdown
 from statuspages.rendering.times import Calendar, zone_of
 from statuspages.rendering.words import LOCALES, words_of
+from statuspages.services.page_values import COLOURS, clean_colours
 from tests.statuspages.views import HOSTILE_MARKDOWN
 
 
@@ -70,10 +72,9 @@ def test_dates_durations_and_numbers_follow_the_language():
 
 
 HEX = st.integers(0, 0xFFFFFF).map(lambda n: f"#{n:06x}")
-NAMES = ("background", "text", "accent", "up", "major", "dark_background", "dark_accent")
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), HEX))
+@given(st.dictionaries(st.sampled_from(COLOURS), HEX))
 def test_whatever_colours_are_chosen_texts_can_be_read(colours):
     for sheet in re.findall(r":root\{([^}]*)\}", palette(colours)):
         found = dict(re.findall(r"--([\w-]+):(#\w{6})", sheet))
@@ -82,6 +83,12 @@ def test_whatever_colours_are_chosen_texts_can_be_read(colours):
                 assert contrast(found[name], found[ground]) >= 4.5, (name, ground, found)
         for name in ("accent", "up", "degraded", "partial", "major", "maint", "none"):
             assert contrast(found[f"on-{name}"], found[name]) >= 4.5
+
+
+@pytest.mark.parametrize("name", COLOURS)
+def test_every_colour_that_may_be_chosen_is_drawn_with(name):
+    colours = clean_colours({name: "#7f3355"})
+    assert palette(colours) != palette({})
 
 
 def test_what_is_no_colour_is_passed_over():

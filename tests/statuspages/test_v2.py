@@ -108,7 +108,7 @@ POST = {
     "incident_updates": many(UPDATE),
     "components": many(COMPONENT),
 }
-INCIDENT = shape(POST)
+INCIDENT = shape({**POST, "reminder_intervals": {"type": "null"}})
 MAINTENANCE = shape(
     {
         **POST,
@@ -231,7 +231,7 @@ def test_an_incident_has_its_updates_newest_first_and_its_components_as_they_are
     assert incident["incident_updates"][1]["affected_components"] == [
         {
             "code": make_code("c1x"),
-            "name": "API",
+            "name": "Core - API",
             "old_status": "operational",
             "new_status": "partial_outage",
         }
@@ -239,6 +239,34 @@ def test_an_incident_has_its_updates_newest_first_and_its_components_as_they_are
     assert [row["name"] for row in incident["components"]] == ["API", "Uploads"]
     assert incident["shortlink"] == f"https://status.acme.example/posts/{incident['id']}"
     assert incident["resolved_at"] is None
+
+
+def test_updates_name_a_component_after_its_group_and_the_rest_as_it_was_named():
+    def affected(code: str, name: str) -> dict[str, str]:
+        statuses = {"old_status": "operational", "new_status": "major_outage"}
+        return {"code": make_code(code), "name": name, **statuses}
+
+    incident = make_incident()
+    rows = (affected("c1x", "API, as it was"), affected("c5x", "Payments"), affected("x", "Gone"))
+    update = replace(incident.updates[0], affected=rows)
+    view = replace(VIEWS["all_up"], posts=(replace(incident, updates=(update,)),))
+    sent = ask(view, "incidents/unresolved")["incidents"][0]["incident_updates"][0]
+    assert [row["name"] for row in sent["affected_components"]] == [
+        "Core - API, as it was",
+        "Payments",
+        "Gone",
+    ]
+    assert all(row["new_status"] == "major_outage" for row in sent["affected_components"])
+
+
+def test_planned_work_started_when_it_was_announced():
+    for hours, status in ((5, "scheduled"), (-1, "in_progress")):
+        plan = make_maintenance("plan", hours, status=status)
+        view = make_view(maintenances=(plan,))
+        sent = ask(view, "scheduled-maintenances")["scheduled_maintenances"][0]
+        assert sent["started_at"] == sent["created_at"] != sent["scheduled_for"]
+        assert datetime.fromisoformat(sent["scheduled_for"]) == plan.scheduled_for
+        assert "reminder_intervals" not in sent
 
 
 def test_lists_hold_what_their_names_say():

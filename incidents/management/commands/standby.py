@@ -41,9 +41,9 @@ class Command(BaseCommand):
 
 
 def other_parts() -> dict[str, Callable[..., Any]]:
-    """Return what rooms above this one name as `standby_part` in their AppConfig."""
-    named = (getattr(room, "standby_part", None) for room in apps.get_app_configs())
-    return {part: import_string(path) for part, path in filter(None, named)}
+    """Return what rooms above this one name as `standby_parts` in their AppConfig."""
+    named = (getattr(room, "standby_parts", ()) for room in apps.get_app_configs())
+    return {part: import_string(path) for parts in named for part, path in parts}
 
 
 class Standby:

@@ -1,4 +1,4 @@
-"""What the engine writes on a page by itself, in the page's language."""
+"""What is written on a page where nobody finds words, in the page's language."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Words(NamedTuple):
     resolved: str
     begun: str
     completed: str
+    cancelled: str
 
 
 _WORDS = {
@@ -34,6 +35,7 @@ _WORDS = {
         resolved="The problem is over; {names} is working again.",
         begun="The maintenance has begun.",
         completed="The maintenance is finished.",
+        cancelled="This maintenance was cancelled.",
     ),
     "de": Words(
         down="{names}: Ausfall",
@@ -45,6 +47,7 @@ _WORDS = {
         resolved="Die Störung ist vorbei; {names} arbeitet wieder.",
         begun="Die Wartung hat begonnen.",
         completed="Die Wartung ist abgeschlossen.",
+        cancelled="Diese Wartung wurde abgesagt.",
     ),
     "fr": Words(
         down="{names} : panne",
@@ -56,6 +59,7 @@ _WORDS = {
         resolved="Le problème est terminé ; {names} fonctionne de nouveau.",
         begun="La maintenance a commencé.",
         completed="La maintenance est terminée.",
+        cancelled="Cette maintenance a été annulée.",
     ),
     "es": Words(
         down="{names}: interrupción",
@@ -67,6 +71,7 @@ _WORDS = {
         resolved="El problema ha terminado; {names} vuelve a funcionar.",
         begun="El mantenimiento ha comenzado.",
         completed="El mantenimiento ha terminado.",
+        cancelled="Este mantenimiento se ha cancelado.",
     ),
     "pt": Words(
         down="{names}: interrupção",
@@ -78,6 +83,7 @@ _WORDS = {
         resolved="O problema terminou; {names} voltou a funcionar.",
         begun="A manutenção começou.",
         completed="A manutenção terminou.",
+        cancelled="Esta manutenção foi cancelada.",
     ),
     "ja": Words(
         down="{names}: 障害発生",
@@ -89,6 +95,7 @@ _WORDS = {
         resolved="問題は解消し、{names} は復旧しました。",
         begun="メンテナンスを開始しました。",
         completed="メンテナンスが完了しました。",
+        cancelled="このメンテナンスは中止になりました。",
     ),
 }
 

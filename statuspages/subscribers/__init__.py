@@ -1,0 +1,1 @@
+"""Who follows a page, and how they are told."""
