@@ -47,6 +47,7 @@ check: $(INSTALLED)
 	@$(BIN)/djlint --lint --quiet templates > .venv/.templates 2>&1 || { cat .venv/.templates; exit 1; }
 	@bash -n .ci/run
 	@! grep -nE '://|--index-url|--find-links' requirements/*.in requirements/*.txt
+	@! grep -n '"resolved":' tests/clients/package-lock.json
 	@echo "make check: all well"
 
 lock:
