@@ -32,6 +32,8 @@ INSIDE = {
     "contact-new": "on-call/contacts/new?kind=ntfy",
     "maintenances": "maintenance/",
     "maintenance-new": "maintenance/new",
+    "status-pages": "status-pages/",
+    "status-page-new": "status-pages/new",
     "deliveries": "channels/deliveries/",
     "members": "settings/members",
     "keys": "settings/keys",
@@ -43,6 +45,7 @@ FIRST = {
     "policy": ("on-call/policies/", "/on-call/policies/[^/]+/edit$"),
     "rule": ("on-call/rules/", "/on-call/rules/[^/]+/edit$"),
     "maintenance": ("maintenance/", "/maintenance/[^/]+/$"),
+    "status-page": ("status-pages/", "/status-pages/[^/]+/$"),
     "delivery": ("channels/deliveries/", "/channels/deliveries/[^/]+/$"),
     "channel": ("channels/", "/channels/[^/]+/edit$"),
 }

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
@@ -24,7 +24,14 @@ from incidents.oncall.overrides import create_override
 from incidents.oncall.rotations import create_rotation
 from incidents.policies.policies import create_policy
 from incidents.rules import create_rule
+from statuspages.services.assets import set_asset
+from statuspages.services.components import create_component
+from statuspages.services.pages import create_page
+from statuspages.services.posts import create_post
+from statuspages.services.templates import create_template
+from statuspages.subscribers.subscribing import add_subscriber
 from tests.console.personas import make_incident, make_monitor
+from tests.console.pictures import make_png
 
 HOUR = timedelta(hours=1)
 # No team's: visitors, making a team, and what comes before being in one.
@@ -62,6 +69,15 @@ ACTIONS = {
     "rotation-swap",
     "rotation-calendar",
     "override-delete",
+    "status_page_publish",
+    "status_page_pictures",
+    "status_page_domain",
+    "status_page_component_move",
+    "status_page_group_move",
+    "status_page_group_rename",
+    "status_page_post_publish",
+    "status_page_post_take",
+    "status_page_maintenance_extend",
 }
 CHANGES = ACTIONS | {
     "policy-new",
@@ -84,10 +100,36 @@ CHANGES = ACTIONS | {
     "rotation-new",
     "rotation-edit",
     "rotation-delete",
+    "override-edit",
+    "status_page_new",
+    "status_page_settings",
+    "status_page_delete",
+    "status_page_component_new",
+    "status_page_component",
+    "status_page_component_delete",
+    "status_page_post_new",
+    "status_page_post_edit",
+    "status_page_post_delete",
+    "status_page_update_new",
+    "status_page_update_edit",
+    "status_page_update_delete",
+    "status_page_maintenance_new",
+    "status_page_maintenance_cancel",
+    "status_page_template_new",
+    "status_page_template_edit",
+    "status_page_template_delete",
+    "status_page_subscriber_new",
+    "status_page_subscriber_edit",
+    "status_page_subscriber_delete",
 }
 # What viewers do too: it is about themselves alone.
 OWN_ACTIONS = {"contact-verify", "contact-code", "contact-test", "contact-move", "contact-enable"}
-ROUTES = sorted({p.name for p in urls_console.urlpatterns if isinstance(p, URLPattern)} - OPEN)
+
+
+def ids_of(pattern, pk):
+    """What stands in a path besides the team: "pk" by the route's name, others by their own."""
+    names = set(pattern.pattern.converters) - {"team"}
+    return {name: pk(pattern.name if name == "pk" else name) for name in names}
 
 
 def addresses(people, pk):
@@ -95,8 +137,7 @@ def addresses(people, pk):
         if pattern.name in OPEN:
             continue
         kwargs = {"team": people.team.slug}
-        if "pk" in pattern.pattern.converters:
-            kwargs["pk"] = pk(pattern.name)
+        kwargs |= ids_of(pattern, pk)
         yield pattern.name, reverse(f"console:{pattern.name}", kwargs=kwargs)
 
 
@@ -137,8 +178,17 @@ def things(people):
         rotation=rotation, start=now(), end=now() + HOUR, membership=member, actor="a@acme.example"
     )
 
+    page = create_page(team=people.team, name="Acme", slug="acme")
+    component = create_component(page=page, name="API", group="Core")
+    set_asset(page=page, kind="logo", content=make_png())
+    post = create_post(page=page, title="Slow", components={component: ""}, actor="a@acme.example")
+    template = create_template(page=page, name="begins")
+    subscriber = add_subscriber(page=page, kind="email", address="visitor@example.org")
+    with scopes_disabled():
+        update = post.updates.get()
+
     def pk(route):
-        kind = route.partition("-")[0]
+        kind = "status_page" if route.startswith("status_page") else route.partition("-")[0]
         return {
             "monitor": monitor.pk,
             "maintenance": window.pk,
@@ -153,6 +203,14 @@ def things(people):
             "delivery": delivery.pk,
             "policy": policy.pk,
             "rule": rule.pk,
+            "status_page": page.pk,
+            "component": component.pk,
+            "group": component.group_id,
+            "kind": "logo",
+            "post": post.pk,
+            "update": update.pk,
+            "template": template.pk,
+            "subscriber": subscriber.pk,
         }.get(kind, uuid4())
 
     return pk
@@ -181,12 +239,12 @@ def test_strangers_find_nothing(people, things, browse):
 
 def test_a_foreign_id_is_as_missing_as_any(people, things, browse):
     client = browse(people.stranger)
-    for name in ROUTES:
-        try:
-            mine = reverse(f"console:{name}", kwargs={"team": "elsewhere", "pk": things(name)})
-            none = reverse(f"console:{name}", kwargs={"team": "elsewhere", "pk": uuid4()})
-        except Exception:
-            continue  # a route without an id
+    for pattern in urls_console.urlpatterns:
+        name, ids = pattern.name, ids_of(pattern, things)
+        if name in OPEN or not ids:
+            continue
+        mine = reverse(f"console:{name}", kwargs={"team": "elsewhere", **ids})
+        none = reverse(f"console:{name}", kwargs={"team": "elsewhere", **ids, "pk": uuid4()})
         for method in (client.get, client.post):
             foreign, missing = method(mine), method(none)
             assert foreign.status_code == missing.status_code, name

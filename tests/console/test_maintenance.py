@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django_scopes import scopes_disabled
 
+from accounts.models import Team
 from incidents.maintenance.maintenances import create_maintenance
 from incidents.models import Maintenance, MaintenanceSpan
 from monitors.queries import database_now
+from statuspages.services.pages import create_page, delete_page
 from tests.console.personas import make_monitor
 
 LIST = "/t/acme/maintenance/"
@@ -217,6 +219,56 @@ def test_a_monitors_page_says_that_it_is_in_maintenance(owner, people, monitor):
     assert "In maintenance" in page
     assert f"{LIST}{window.pk}/" in page
     assert "No incident opens until" in page
+
+
+def make_page(team, name="Acme status"):
+    return create_page(team=team, name=name, slug="status-of-" + team.slug)
+
+
+def test_a_window_is_announced_on_a_page_that_is_chosen(owner, people):
+    assert "Announce on status page" not in owner.get(NEW).content.decode(), "there is none"
+    page = make_page(people.team)
+    assert "Announce on status page" in owner.get(NEW).content.decode()
+    address = f"/t/acme/status-pages/{page.pk}/"
+    shown = main_of(plan(owner, status_page=str(page.pk)))
+    assert f'<a href="{address}">Acme status</a>' in shown
+    assert stored().status_page_id == page.pk
+    form = owner.get(f"{LIST}{stored().pk}/edit").content.decode()
+    assert f'<option value="{page.pk}" selected>Acme status</option>' in form
+    owner.post(f"{LIST}{stored().pk}/edit", form_values(form) | {"repeats": "", "status_page": ""})
+    assert stored().status_page_id is None
+    assert address not in main_of(owner.get(f"{LIST}{stored().pk}/"))
+
+
+def test_what_was_announced_on_a_deleted_page_is_announced_nowhere(owner, people):
+    page = make_page(people.team)
+    plan(owner, status_page=str(page.pk))
+    delete_page(page=page)
+    assert stored().status_page_id is None
+    assert "Announced" not in main_of(owner.get(f"{LIST}{stored().pk}/"))
+
+
+def test_another_teams_page_cannot_be_chosen(owner, browse, people):
+    theirs = make_page(people.team)
+    stranger = browse(people.stranger)
+    make_page(Team.objects.get(slug="elsewhere"), name="Ours")
+    answer = stranger.post(
+        "/t/elsewhere/maintenance/new",
+        {
+            "name": "theirs",
+            "starts_at": "2027-03-22T02:00",
+            "ends_at": "2027-03-22T04:00",
+            "timezone": "UTC",
+            "labels": "env=prod",
+            "status_page": str(theirs.pk),
+        },
+    )
+    page = answer.content.decode()
+    assert "is not one of the available choices" in page
+    assert ">Ours</option>" in page
+    assert "Acme status" not in page
+    with scopes_disabled():
+        assert not Maintenance.objects.exists()
 
 
 def test_names_are_inert(owner, people):

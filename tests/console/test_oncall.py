@@ -1,85 +1,35 @@
-"""On-call in the console: the overview, a rotation's page, its form, overrides and swaps."""
+"""On-call in the console: the overview, a rotation's page, and who may."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
-from django_scopes import scope, scopes_disabled
+from django_scopes import scopes_disabled
 
 from accounts.models import Membership, Role, User
 from incidents.console.month import Row, Span, draw_month, list_weeks
-from incidents.models import (
-    EscalationPolicy,
-    EscalationStep,
-    EscalationTarget,
-    Rotation,
-    RotationOverride,
-)
-from incidents.oncall.loading import load_schedule
+from incidents.models import Rotation, RotationOverride
 from incidents.oncall.overrides import create_override
 from incidents.oncall.rotations import LayerValues, create_rotation
-from incidents.oncall.schedule import on_call
 from monitors.queries import database_now
-
-HOME = "/t/acme/on-call/"
-NEW = f"{HOME}rotations/new"
-BERLIN = ZoneInfo("Europe/Berlin")
-MONDAY = datetime(2026, 3, 2, 9)
-
-
-def places(people):
-    """Return the memberships by the word before the @ of their address."""
-    with scopes_disabled():
-        rows = Membership.objects.filter(team=people.team).select_related("user")
-        return {row.user.email.partition("@")[0]: row for row in rows}
-
-
-def make_rotation(people, *names, name="storage", zone="Europe/Berlin", **fields):
-    here = places(people)
-    members = [here[one] for one in names or ("owner", "member")]
-    layer = LayerValues(
-        **{"unit": "week", "length": 1, "handoff": MONDAY} | fields, members=members
-    )
-    return create_rotation(team=people.team, name=name, timezone=zone, layers=[layer])
-
-
-def page_of(rotation, part=""):
-    return f"{HOME}rotations/{rotation.pk}/{part}"
-
-
-def fields_of(*members, n=0, **change):
-    """Return what the form sends for one layer."""
-    sent = {"unit": "week", "length": "1", "handoff": "2026-03-02T09:00"} | change
-    return {f"layer-{n}-{name}": value for name, value in sent.items()} | {
-        "layer": [str(n)],
-        f"layer-{n}-member": [str(member.pk) for member in members],
-    }
-
-
-def only_rotation():
-    with scopes_disabled():
-        return Rotation.objects.get()
-
-
-def body(answer):
-    return answer.content.decode()
-
-
-def who_now(rotation):
-    with scopes_disabled():
-        shift = on_call(load_schedule(rotation), database_now())
-    return shift.member if shift else None
-
-
-def wall(at, zone=BERLIN):
-    return f"{at.astimezone(zone):%Y-%m-%dT%H:%M}"
-
+from tests.console.rotas import (
+    BERLIN,
+    HOME,
+    MONDAY,
+    NEW,
+    body,
+    fields_of,
+    make_rotation,
+    only_rotation,
+    page_of,
+    places,
+    wall,
+)
 
 # --- the overview ------------------------------------------------------------------------------
 
@@ -215,230 +165,6 @@ def test_layers_are_said_in_words(owner, people):
         "Weekly, hands off Mondays 09:00 Europe/Berlin: "
         "owner@acme.example, member@acme.example, viewer@acme.example" in page
     )
-
-
-# --- the form ----------------------------------------------------------------------------------
-
-
-def test_a_rotation_is_made(owner, people):
-    here = places(people)
-    sent = fields_of(here["owner"], here["member"]) | {
-        "layer-0-from": ["09:00"],
-        "layer-0-to": ["17:00"],
-        "layer-0-weekdays-0": ["0", "4"],
-        "name": "storage",
-        "timezone": "Europe/Berlin",
-    }
-    page = body(owner.post(NEW, sent, follow=True))
-    assert "“storage” is ready" in page
-    assert "only Mon, Fri 09:00–17:00" in page
-    with scopes_disabled():
-        layer = only_rotation().layers.get()
-        assert (layer.unit, layer.length, layer.handoff) == ("week", 1, "2026-03-02T09:00")
-        assert layer.restrictions == [{"weekdays": [0, 4], "from": "09:00", "to": "17:00"}]
-        slots = layer.slots.order_by("position").values_list("membership", flat=True)
-        assert list(slots) == [here["owner"].pk, here["member"].pk]
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"name": ""}, "Give the rotation a name"),
-        ({"name": "a\x00b"}, "Null characters are not allowed"),
-        ({"name": "taken"}, "A rotation of that name exists"),
-        ({"name": "x" * 121}, "at most 120"),
-        ({"timezone": "Mars/Olympus"}, "Choose a zone such as"),
-        ({"timezone": "../../etc/passwd"}, "Choose a zone such as"),
-        ({"layer-0-length": "0"}, "greater than or equal to 1"),
-        ({"layer-0-length": "9" * 5000}, "invalid-feedback"),
-        ({"layer-0-length": "54"}, "less than or equal to 53"),
-        ({"layer-0-unit": "fortnight"}, "Choose hours, days or weeks"),
-        ({"layer-0-handoff": "soon"}, "Choose a date and a time"),
-        ({"layer-0-handoff": "2027-02-30T09:00"}, "Choose a date and a time"),
-        ({"layer-0-handoff": "0001-01-01T00:00"}, "between 1970 and 9000"),
-        ({"layer-0-member": [str(uuid4())]}, "has left the team"),
-        ({"layer-0-member": ["\x00"]}, "has left the team"),
-        ({"layer-0-from": ["9"], "layer-0-to": ["17:00"]}, "Tick at least one weekday"),
-        (
-            {"layer-0-from": ["25:00"], "layer-0-to": ["x"], "layer-0-weekdays-0": "0"},
-            "Give both times",
-        ),
-        ({"layer": []}, "A rotation needs a layer"),
-    ],
-)
-def test_a_refused_rotation_says_why(owner, people, change, words):
-    make_rotation(people, name="taken")
-    here = places(people)
-    sent = fields_of(here["owner"]) | {"name": "new", "timezone": "UTC"} | change
-    answer = owner.post(NEW, sent)
-    assert answer.status_code == 200
-    assert words in body(answer)
-    assert only_rotation().name == "taken"
-
-
-def test_the_buttons_of_the_form_work_without_a_script(owner, people):
-    here = places(people)
-    sent = fields_of(here["owner"], here["member"]) | {"name": "typed so far", "timezone": "UTC"}
-
-    def press(do, **change):
-        page = body(owner.post(NEW, sent | {"do": do} | change))
-        assert 'value="typed so far"' in page
-        assert "invalid-feedback" not in page
-        chosen = re.findall(r'<option value="([^"]+)" selected>(?!hours|days|weeks)', page)
-        return page, [value for value in chosen if len(value) == 36]
-
-    both = [str(here["owner"].pk), str(here["member"].pk)]
-    assert press("up:0:1")[1] == both[::-1]
-    assert press("down:0:0")[1] == both[::-1]
-    assert press("drop-slot:0:0")[1] == both[1:]
-    assert len(re.findall('name="layer-0-member"', press("add-slot:0")[0])) == 3
-    assert "Layer 2" in press("add-layer")[0]
-    assert 'name="layer-0-from"' in press("add-hours:0")[0]
-    assert "Layer" not in press("drop-layer:0")[0].replace("layer", "")
-    hours = {"layer-0-from": ["01:00"], "layer-0-to": ["02:00"], "layer-0-weekdays-0": ["6"]}
-    assert 'name="layer-0-from"' not in press("drop-hours:0:0", **hours)[0]
-    for nonsense in ("", "up:0:0", "up:9:9", "down:0:1", "drop-slot:0:99", "fly", "up:x", "up:0"):
-        assert press(nonsense)[1] == both
-    with scopes_disabled():
-        assert not Rotation.objects.exists()
-
-
-def test_an_edit_keeps_the_present_person_and_says_so(owner, people):
-    rotation = make_rotation(people, "owner", "member")
-    here = {row.pk: row for row in places(people).values()}
-    present = who_now(rotation)
-    page = body(owner.get(page_of(rotation, "edit")))
-    assert f"<bdi>{here[present].user.email}</bdi> is on call now and stays it" in page
-    assert 'value="2026-03-02T09:00"' in page
-    viewer = places(people)["viewer"]
-    others = [row for pk, row in places(people).items() if row.pk != present]
-    sent = fields_of(viewer, *others, here[present]) | {
-        "name": "archive",
-        "timezone": "Europe/Berlin",
-    }
-    page = body(owner.post(page_of(rotation, "edit"), sent, follow=True))
-    assert "“archive” is saved" in page
-    assert who_now(rotation) == present
-
-
-def test_what_the_api_stored_comes_back_from_the_form_as_it_was(owner, people):
-    hours = [{"weekdays": [5, 6], "from": "20:00", "to": "24:00"}]
-    rotation = make_rotation(people, unit="hour", length=12, restrictions=hours)
-    page = body(owner.get(page_of(rotation, "edit")))
-    assert re.search(r'name="layer-0-to" value="00:00"', page)
-    assert len(re.findall(r'name="layer-0-weekdays-0" value="[56]" checked', page)) == 2
-    assert 'value="12"' in page
-
-
-def test_delete_asks_by_name(owner, people):
-    rotation = make_rotation(people)
-    assert "Delete storage?" in body(owner.get(page_of(rotation, "delete")))
-    assert "“storage” is deleted" in body(owner.post(page_of(rotation, "delete"), follow=True))
-    with scopes_disabled():
-        assert not Rotation.objects.exists()
-
-
-def test_a_rotation_that_a_policy_pages_stays(owner, people):
-    rotation = make_rotation(people)
-    with scope(team=people.team):
-        policy = EscalationPolicy.objects.create(team=people.team, name="first line")
-        step = EscalationStep.objects.create(team=people.team, policy=policy, position=0, delay=0)
-        EscalationTarget.objects.create(team=people.team, step=step, position=0, rotation=rotation)
-    page = body(owner.post(page_of(rotation, "delete")))
-    assert "It is paged by “first line”. Take it out there first." in page
-    assert only_rotation() == rotation
-
-
-# --- overrides and swaps -----------------------------------------------------------------------
-
-
-def test_an_override_takes_over_at_the_zones_wall_clock(owner, people):
-    rotation = make_rotation(people, zone="America/New_York")
-    viewer = places(people)["viewer"]
-    sent = {"member": viewer.pk, "start": "2027-03-14T02:30", "end": "2027-11-07T01:30"}
-    page = body(owner.post(page_of(rotation, "overrides"), sent, follow=True))
-    assert "viewer@acme.example takes over from Sun 14 Mar 03:30 to Sun 7 Nov 01:30" in page
-    with scopes_disabled():
-        row = RotationOverride.objects.get()
-    assert row.start == datetime(2027, 3, 14, 7, 30, tzinfo=UTC), "in the gap: moved forward"
-    assert row.end == datetime(2027, 11, 7, 5, 30, tzinfo=UTC), "in the fold: the first"
-    assert row.created_by == "owner@acme.example"
-    page = body(owner.post(f"{HOME}overrides/{row.pk}/delete", follow=True))
-    assert "The override is deleted" in page
-    with scopes_disabled():
-        assert not RotationOverride.objects.exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"member": ""}, "Choose who stands in"),
-        ({"member": str(uuid4())}, "Select a valid choice"),
-        ({"start": ""}, "Choose a date and a time"),
-        ({"start": "\x00"}, "Null characters are not allowed"),
-        ({"start": "9999-12-31T23:59"}, "Choose a date between"),
-        ({"end": "2027-03-10T09:00"}, "Choose a time after"),
-        ({"start": "2020-03-10T09:00", "end": "2020-03-11T09:00"}, "That time is over"),
-        (
-            {"start": "2027-03-20T09:00", "end": "2027-03-22T09:00"},
-            "member@acme.example has an override from Sun 21 Mar 09:00 to Tue 23 Mar 09:00",
-        ),
-    ],
-)
-def test_a_refused_override_says_why(owner, people, change, words):
-    rotation = make_rotation(people)
-    here = places(people)
-    create_override(
-        rotation=rotation,
-        start=datetime(2027, 3, 21, 9, tzinfo=BERLIN),
-        end=datetime(2027, 3, 23, 9, tzinfo=BERLIN),
-        membership=here["member"],
-        actor="x",
-    )
-    sent = {"member": here["viewer"].pk, "start": "2027-03-10T09:00", "end": "2027-03-11T09:00"}
-    answer = owner.post(page_of(rotation, "overrides"), sent | change)
-    assert answer.status_code == 200
-    assert words in body(answer)
-    assert f'data-address="{page_of(rotation)}"' in body(answer)
-    with scopes_disabled():
-        assert RotationOverride.objects.count() == 1
-
-
-def test_a_day_of_the_month_fills_in_the_form_without_a_script(owner, people):
-    rotation = make_rotation(people)
-    page = body(owner.get(page_of(rotation), {"month": "2027-03"}))
-    link = re.search(r'href="([^"]*day=2027-03-14#override)"', page)[1].replace("&amp;", "&")
-    page = body(owner.get(link.partition("#")[0]))
-    assert 'value="2027-03-14T00:00"' in page
-    assert 'value="2027-03-15T00:00"' in page
-    today = database_now().astimezone(BERLIN)
-    page = body(owner.get(page_of(rotation), {"day": today.date().isoformat()}))
-    assert re.search(rf'name="start" value="{today:%Y-%m-%d}T(?!00:00)|T00:0', page), "begins now"
-
-
-def test_two_shifts_are_swapped(owner, people):
-    rotation = make_rotation(people, "owner", "member")
-    page = body(owner.get(page_of(rotation)))
-    select = re.search(r'<select name="first".*?</select>', page, re.DOTALL)[0]
-    starts = [value for value in re.findall(r'<option value="([^"]*)"', select) if value]
-    assert len(starts) >= 7, "weeks of the coming 60 days"
-    sent = {"first": starts[0], "second": starts[1]}
-    page = body(owner.post(page_of(rotation, "swap"), sent, follow=True))
-    assert "The two shifts are swapped" in page
-    with scopes_disabled():
-        one, two = RotationOverride.objects.order_by("start")
-    assert one.membership_id != two.membership_id
-    assert one.end == two.start
-    for bad in (
-        {"first": starts[0], "second": starts[1]},  # somebody stands in already
-        {"first": starts[2], "second": starts[4]},  # the same person
-        {"first": starts[2], "second": starts[2]},
-        {"first": "\x00", "second": ""},
-    ):
-        answer = owner.post(page_of(rotation, "swap"), bad)
-        assert "invalid-feedback" in body(answer)
-    with scopes_disabled():
-        assert RotationOverride.objects.count() == 2
 
 
 def test_the_calendar_feed_is_shown_renewed_and_revoked(owner, people):
