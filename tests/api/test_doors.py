@@ -94,6 +94,8 @@ CALLS = [
     ("status-pages", "POST", "/components"),
     ("status-pages", "GET", "/posts"),
     ("status-pages", "POST", "/posts"),
+    ("status-pages", "GET", "/subscribers"),
+    ("status-pages", "POST", "/subscribers"),
     ("status-pages", "GET", "/templates"),
     ("status-pages", "POST", "/templates"),
     ("deliveries", "GET", ""),

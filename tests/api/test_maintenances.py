@@ -227,6 +227,21 @@ def test_a_list_costs_the_same_however_long(api: Api, now: datetime) -> None:
     assert queries() == few
 
 
+def test_a_window_names_the_page_that_announces_it(api: Api, now: datetime) -> None:
+    first, second = (api.make("status-pages", name=n, slug=n)["id"] for n in ("one", "two"))
+    made = api.make("maintenances", **body(now, status_page=first))
+    path = f"maintenances/{made['id']}"
+    assert made["status_page"] == api.get(path)["status_page"] == first
+    assert api("PATCH", path, made, expect=200).json() == made
+    assert api("PATCH", path, {"name": "x"}, expect=200).json()["status_page"] == first
+    for chosen in (second, None, second):
+        changed = api("PATCH", path, {"status_page": chosen}, expect=200).json()
+        assert changed["status_page"] == chosen
+    api("DELETE", f"status-pages/{second}", expect=204)
+    assert api.get(path)["status_page"] is None
+    api("PATCH", path, {"status_page": second}, expect=400)
+
+
 def test_deleting_a_monitor_takes_it_out_of_its_windows(api: Api, now: datetime) -> None:
     monitor = api.make("monitors", name="m")["id"]
     made = api.make("maintenances", **body(now, monitors=[monitor]))

@@ -21,7 +21,7 @@ from incidents.models import Rotation, RotationOverride
 from incidents.oncall.loading import load_schedules
 from incidents.oncall.overrides import Overlap, swap_shifts
 from incidents.oncall.schedule import on_call
-from tests.api.test_rotations import MISSING, at, join, make, people, present, shifts
+from tests.api.rotas import MISSING, at, join, make, people, present, shifts
 from tests.conftest import Api
 from tests.factories import make_key
 from tests.racing import at_once
