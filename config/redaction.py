@@ -9,6 +9,7 @@ _PATTERNS = (
     (re.compile(r"(/api/(?:push|ping)/)[^/\s?\"']+"), r"\1[redacted]"),
     (re.compile(r"(?i)((?:/|%2F)invitations(?:/|%2F))[0-9a-z_-]{37,}"), r"\1[redacted]"),
     (re.compile(r"(/ack/)[^/\s?\"']+"), r"\1[redacted]"),
+    (re.compile(r"(/subscribe/(?:confirm|manage|unsubscribe)/)[^/\s?\"']+"), r"\1[redacted]"),
     (re.compile(r"(?i)(bearer\s+)[^\s\"']+"), r"\1[redacted]"),
     (re.compile(r"\b(tk_[0-9A-Za-z]{8})_[0-9A-Za-z]+"), r"\1_[redacted]"),
     (re.compile(r"(/calendar\.ics\S*?[?&]key=)[^\s&\"']+"), r"\1[redacted]"),

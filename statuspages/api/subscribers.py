@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import QueryDict
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.decorators import action
+from rest_framework.exceptions import ErrorDetail, Throttled, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import get_object
 from accounts.api.fields import StrictChoice, StrictSerializer, StrictText
-from accounts.api.problems import Conflict
+from accounts.api.problems import CONTENT_TYPE, Conflict
 from accounts.api.views import TenantViewSet
 from incidents.api.fields import show_instant
 from statuspages.api.fields import ComponentsField
@@ -26,16 +27,19 @@ from statuspages.models.subscribers import SubscriberKind
 from statuspages.services.components import TooMany
 from statuspages.services.pages import LOCALES
 from statuspages.subscribers import subscribing
-from statuspages.subscribers.subscribing import MOST_SUBSCRIBERS, MOST_URL, DuplicateSubscriber
+from statuspages.subscribers.standings import STANDINGS, standing_of
+from statuspages.subscribers.subscribing import (
+    MOST_SUBSCRIBERS,
+    MOST_URL,
+    AskedAlready,
+    DuplicateSubscriber,
+    NotWaiting,
+)
+from statuspages.subscribers.throttles import PAUSE_SECONDS
 
 _ONE = OpenApiParameter("subscriber", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
-_STATES: Mapping[str, Q] = {
-    "waiting": Q(confirmed_at=None, disabled_at=None),
-    "confirmed": Q(confirmed_at__isnull=False, disabled_at=None),
-    "disabled": Q(disabled_at__isnull=False),
-}
 _FILTERS = [
-    OpenApiParameter("state", OpenApiTypes.STR, enum=list(_STATES)),
+    OpenApiParameter("state", OpenApiTypes.STR, enum=list(STANDINGS)),
     OpenApiParameter("kind", OpenApiTypes.STR, enum=list(SubscriberKind.values)),
 ]
 _FIXED = ("kind", "address")
@@ -52,7 +56,7 @@ class StatusPageSubscriberSerializer(StrictSerializer):
     components = ComponentsField(required=False, help_text="Empty: everything on the page.")
     locale = StrictChoice(LOCALES, required=False, help_text="The page's unless given.")
     state = serializers.ChoiceField(
-        list(_STATES),
+        list(STANDINGS),
         read_only=True,
         help_text="waiting: the address has not agreed yet. disabled: messages were refused for "
         "too long.",
@@ -75,10 +79,16 @@ class StatusPageSubscriberSerializer(StrictSerializer):
             "address": subscriber.address,
             "components": [ids[code] for code in subscriber.components if code in ids],
             "locale": subscriber.locale,
-            "state": _state_of(subscriber),
+            "state": standing_of(subscriber),
             "confirmed_at": show_instant(confirmed) if confirmed else None,
             "created_at": show_instant(subscriber.created_at),
         }
+
+
+_SENT_AGAIN = {
+    200: StatusPageSubscriberSerializer,
+    (429, CONTENT_TYPE): {"$ref": "#/components/schemas/Problem"},
+}
 
 
 @extend_schema_view(
@@ -154,6 +164,19 @@ class StatusPageSubscriberViewSet(TenantViewSet):
         subscribing.unsubscribe(subscriber=self._find(self._page()))
         return Response(status=204)
 
+    @extend_schema(parameters=[_ONE], request=None, responses=_SENT_AGAIN)
+    @action(detail=True, methods=["post"])
+    def resend(self, request: Request, **kwargs: str) -> Response:
+        """Send a waiting subscriber the link once more: each ten minutes, five times a day."""
+        page = self._page()
+        try:
+            subscriber = subscribing.ask_again(subscriber=self._find(page))
+        except NotWaiting as error:
+            raise Conflict("The subscriber does not wait to be confirmed.") from error
+        except AskedAlready as error:
+            raise Throttled(wait=PAUSE_SECONDS) from error
+        return Response(_show(page, [subscriber])[0])
+
     def _page(self) -> StatusPage:
         return self.find(StatusPage.objects.all())
 
@@ -170,7 +193,7 @@ def _show(page: StatusPage, rows: Sequence[Subscriber]) -> list[dict[str, Any]]:
 
 def _filter(rows: QuerySet[Subscriber], query: QueryDict) -> QuerySet[Subscriber]:
     if state := query.get("state"):
-        rows = rows.filter(_STATES[_word("state", state, list(_STATES))])
+        rows = rows.filter(STANDINGS[_word("state", state, list(STANDINGS))])
     if kind := query.get("kind"):
         rows = rows.filter(kind=_word("kind", kind, SubscriberKind.values))
     return rows
@@ -185,9 +208,3 @@ def _word(name: str, value: str, words: Sequence[str]) -> str:
 
 def _codes(components: Sequence[Component]) -> list[str]:
     return [component.code for component in components]
-
-
-def _state_of(subscriber: Subscriber) -> str:
-    if subscriber.disabled_at is not None:
-        return "disabled"
-    return "waiting" if subscriber.confirmed_at is None else "confirmed"

@@ -100,7 +100,12 @@ def create(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     page = find_page(pk)
     initial = {"show_uptime": True, "group": request.GET.get("group", "").replace("\0", "")[:120]}
     form = ComponentForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid() and _save(form, page, None):
+    try:
+        saved = request.method == "POST" and form.is_valid() and _save(form, page, None)
+    except ObjectDoesNotExist:
+        messages.error(request, "This page was deleted in the meantime.")
+        return redirect("console:status_pages", team=access.team.slug)
+    if saved:
         name = straight(form.cleaned_data["name"])
         messages.success(request, f"“{name}” is on the page.")
         if "again" in request.POST:

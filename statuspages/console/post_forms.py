@@ -180,7 +180,7 @@ class PlanForm(PageForm):
     def clean(self) -> dict[str, Any]:
         """Check that it ends after it begins."""
         data = super().clean() or self.cleaned_data
-        _check_span(self, data)
+        _check_span(self)
         return data
 
     def claims(self) -> dict[Component, str]:
@@ -232,7 +232,7 @@ class PostForm(PageForm):
     def clean(self) -> dict[str, Any]:
         """Check that planned work ends after it begins."""
         data = super().clean() or self.cleaned_data
-        _check_span(self, data)
+        _check_span(self, self.post)
         return data
 
     def values(self) -> dict[str, Any]:
@@ -351,7 +351,11 @@ def plan_times(now: datetime, page: StatusPage) -> dict[str, datetime]:
     return {"scheduled_for": begins, "scheduled_until": begins + timedelta(hours=1)}
 
 
-def _check_span(form: forms.Form, data: dict[str, Any]) -> None:
-    begins, ends = data.get("scheduled_for"), data.get("scheduled_until")
+def _check_span(form: PageForm, stored: Post | None = None) -> None:
+    # By instants: where clocks are put back, what ends later may stand earlier on the wall.
+    begins, ends = (
+        form.instant(name, getattr(stored, name, None))
+        for name in ("scheduled_for", "scheduled_until")
+    )
     if begins and ends and ends <= begins:
         form.add_error("scheduled_until", "Must be later than when it begins.")

@@ -131,7 +131,10 @@ def count_told(page: StatusPage, codes: Collection[str] | None = None) -> int:
         page=page, confirmed_at__isnull=False, disabled_at__isnull=True
     )
     if codes is not None:
-        rows = rows.filter(Q(components=[]) | Q(components__has_any_keys=list(codes)))
+        # As messages are put in line: a choice of which nothing is left is the whole page.
+        known = list(Component.objects.filter(page=page).values_list("code", flat=True))
+        chosen = Q(components__has_any_keys=list(codes))
+        rows = rows.filter(chosen | ~Q(components__has_any_keys=known))
     return rows.count()
 
 

@@ -35,5 +35,6 @@ urlpatterns: list[URLPattern] = [
     path(f"{_PAGE}/subscribers/export", subscribers.export, name="status_page_subscriber_export"),
     path(f"{_PAGE}/subscribers/new", subscribers.create, name="status_page_subscriber_new"),
     path(f"{_SUBSCRIBER}/edit", subscribers.edit, name="status_page_subscriber_edit"),
+    path(f"{_SUBSCRIBER}/resend", subscribers.resend, name="status_page_subscriber_resend"),
     path(f"{_SUBSCRIBER}/delete", subscribers.delete, name="status_page_subscriber_delete"),
 ]

@@ -19,6 +19,7 @@ from statuspages.console.settings_form import SettingsForm
 from statuspages.engine.loading import load_page
 from statuspages.models import Asset, StatusPage
 from statuspages.rendering.html import content_policy, write_page
+from statuspages.rendering.text import clean_view
 from statuspages.view import PageView
 
 _SHOWN = ("name", "description", "support_url", "locale", "timezone", "colours")
@@ -55,7 +56,8 @@ def _view(page: StatusPage, access: Access, values: dict[str, Any], theme: str) 
     # Days are cut, and uptime is weighed, while the page is loaded.
     for name in ("timezone", "weights"):
         setattr(page, name, values.pop(name, getattr(page, name)))
-    view = replace(load_page(page, now=database_now()), assets=_assets(page, access), **values)
+    stored = load_page(page, now=database_now())
+    view = clean_view(replace(stored, assets=_assets(page, access), **values))
     if theme not in ("light", "dark"):
         return view
     assets = dict(view.assets)

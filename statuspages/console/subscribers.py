@@ -10,8 +10,9 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.views.decorators.http import require_POST
 
 from accounts.access import Access, get_object
 from accounts.console.pages import team_page
@@ -26,10 +27,14 @@ from statuspages.console.subscriber_forms import SubscriberForm
 from statuspages.models import Component, StatusPage, Subscriber
 from statuspages.models.subscribers import SubscriberKind
 from statuspages.services.components import TooMany
+from statuspages.subscribers.standings import STANDINGS, standing_of
 from statuspages.subscribers.subscribing import (
     MOST_SUBSCRIBERS,
+    AskedAlready,
     DuplicateSubscriber,
+    NotWaiting,
     add_subscriber,
+    ask_again,
     unsubscribe,
     update_subscriber,
 )
@@ -38,11 +43,6 @@ PAGE_ROWS = 50
 KINDS = {"email": "E-mail", "webhook": "Webhook"}
 STATES = {"confirmed": "Confirmed", "waiting": "Waiting", "disabled": "Disabled"}
 _ICONS = {"confirmed": "up", "waiting": "pending", "disabled": "down"}
-_STANDS = {
-    "confirmed": Q(confirmed_at__isnull=False, disabled_at=None),
-    "waiting": Q(confirmed_at=None, disabled_at=None),
-    "disabled": Q(disabled_at__isnull=False),
-}
 # A cell that begins so is taken for a formula by spreadsheets.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -73,13 +73,6 @@ class Row:
     components: tuple[str, ...]
 
 
-def state_of(subscriber: Subscriber) -> str:
-    """Return how a subscriber stands: waiting, confirmed or disabled."""
-    if subscriber.disabled_at is not None:
-        return "disabled"
-    return "waiting" if subscriber.confirmed_at is None else "confirmed"
-
-
 def read_filters(query: QueryDict) -> Filters:
     """Return the filters of a query string."""
     state, kind = query.get("state", ""), query.get("kind", "")
@@ -104,7 +97,7 @@ def _names(page: StatusPage) -> dict[str, str]:
 
 
 def _describe(subscriber: Subscriber, names: dict[str, str]) -> Row:
-    state = state_of(subscriber)
+    state = standing_of(subscriber)
     return Row(
         subscriber=subscriber,
         kind=KINDS[subscriber.kind],
@@ -122,10 +115,10 @@ def list_subscribers(request: HttpRequest, access: Access, pk: UUID) -> HttpResp
     filters = read_filters(request.GET)
     found = _select(page, filters)
     counts = found.aggregate(
-        all=Count("pk"), **{name: Count("pk", filter=stands) for name, stands in _STANDS.items()}
+        all=Count("pk"), **{name: Count("pk", filter=stands) for name, stands in STANDINGS.items()}
     )
     if filters.state:
-        found = found.filter(_STANDS[filters.state])
+        found = found.filter(STANDINGS[filters.state])
     rows = Paginator(found.order_by("-created_at", "-pk"), PAGE_ROWS).get_page(
         request.GET.get("page")
     )
@@ -218,6 +211,27 @@ def delete(request: HttpRequest, access: Access, pk: UUID, subscriber: UUID) -> 
     return _render(request, access, page, "subscriber_delete", {"subscriber": found})
 
 
+@require_POST
+@team_page(Scope.WRITE)
+def resend(request: HttpRequest, access: Access, pk: UUID, subscriber: UUID) -> HttpResponse:
+    """Send what asks to confirm once more."""
+    page = find_page(pk)
+    found = _find(page, subscriber)
+    address = straight(found.address)
+    try:
+        ask_again(subscriber=found)
+    except NotWaiting:
+        messages.error(request, f"{address} does not wait to be confirmed.")
+    except AskedAlready:
+        text = f"{address} was sent the link within ten minutes, or often enough today. Wait a bit."
+        messages.error(request, text)
+    except Subscriber.DoesNotExist:
+        messages.error(request, f"{address} was forgotten in the meantime.")
+    else:
+        messages.success(request, f"{address} is sent the link once more.")
+    return back_to(access, page, "subscribers")
+
+
 @team_page()
 def export(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Answer the list, filtered as on the page, as CSV without secrets."""
@@ -225,7 +239,7 @@ def export(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     filters = read_filters(request.GET)
     found = _select(page, filters)
     if filters.state:
-        found = found.filter(_STANDS[filters.state])
+        found = found.filter(STANDINGS[filters.state])
     names = _names(page)
     text = io.StringIO()
     writer = csv.writer(text)
@@ -237,7 +251,7 @@ def export(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         cells = [
             subscriber.kind,
             subscriber.address,
-            state_of(subscriber),
+            standing_of(subscriber),
             "; ".join(chosen),
             subscriber.locale,
             _instant(subscriber.confirmed_at),

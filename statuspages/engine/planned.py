@@ -44,7 +44,8 @@ ORDER BY scheduled_for, id LIMIT %s
 # name: occurrences
 # What is announced and what should be: occurrences of windows with a page, and posts of windows,
 # each with the other where it is there and says the same. A post that nobody wrote is a window's
-# own. What is announced and then put off for longer stays announced.
+# own. What is announced and then put off for longer stays announced. Of posts that are over only
+# those are looked at that belong to a planned occurrence: this runs each second, and they are many.
 _OCCURRENCES = """
 WITH planned AS (
   SELECT w.status_page_id AS page_id, w.id AS maintenance_id, w.name, s.starts_at, s.ends_at
@@ -59,11 +60,13 @@ WITH planned AS (
   SELECT t.id, t.page_id, t.maintenance_id, t.span_start, t.scheduled_until, t.resolved_at
   FROM statuspages_post t
   LEFT JOIN incidents_maintenance w ON w.id = t.maintenance_id
-  WHERE t.is_maintenance AND t.maintenance_id IS NOT NULL
+  WHERE t.is_maintenance AND t.maintenance_id IS NOT NULL AND t.resolved_at IS NULL
     AND (t.created_by = '' OR w.status_page_id = t.page_id)
-    AND (t.resolved_at IS NULL OR EXISTS (
-      SELECT FROM planned l WHERE l.maintenance_id = t.maintenance_id AND l.page_id = t.page_id
-        AND l.starts_at = t.span_start))
+  UNION ALL
+  SELECT t.id, t.page_id, t.maintenance_id, t.span_start, t.scheduled_until, t.resolved_at
+  FROM planned l JOIN statuspages_post t ON t.page_id = l.page_id
+    AND t.maintenance_id = l.maintenance_id AND t.span_start = l.starts_at
+  WHERE t.is_maintenance AND t.resolved_at IS NOT NULL
 )
 SELECT coalesce(l.page_id, t.page_id), coalesce(l.maintenance_id, t.maintenance_id),
   l.name, l.starts_at, l.ends_at, t.id

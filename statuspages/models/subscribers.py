@@ -137,7 +137,7 @@ class SubscriberMessage(TenantModel):
 
 
 class AskingNetwork(models.Model):
-    """How many subscriptions a network has asked for since `since`: by a digest, no address."""
+    """How often a network has asked, or an address was sent a link, since `since`: by a digest."""
 
     network = models.CharField(primary_key=True, max_length=32)
     since = models.DateTimeField(default=now)

@@ -13,7 +13,7 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Team
 from incidents.models import Maintenance
-from statuspages.models import Post, StatusPage
+from statuspages.models import Post, StatusPage, Subscriber
 from statuspages.models.pages import Visibility
 from statuspages.services import page_values
 from statuspages.services.errors import BadField, check_texts, refuse_unknown
@@ -88,6 +88,8 @@ def delete_page(*, page: StatusPage) -> None:
         for post in Post.objects.filter(page=found, is_maintenance=True, resolved_at=None):
             drop_window(post)
         Maintenance.objects.filter(status_page_id=found.pk).update(status_page_id=None)
+        # Nobody puts a message in line for a row that is being deleted.
+        list(Subscriber.objects.filter(page=found).select_for_update().values_list("pk"))
         found.delete()
 
 

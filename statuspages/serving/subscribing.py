@@ -115,7 +115,7 @@ def _ask(request: HttpRequest, page: StatusPage) -> HttpResponse:
     problem, status = "", HTTPStatus.BAD_REQUEST
     try:
         # A page that was just deleted tells nobody, and neither does it say so.
-        with contextlib.suppress(Subscriber.DoesNotExist):
+        with contextlib.suppress(StatusPage.DoesNotExist, Subscriber.DoesNotExist):
             if by_webhook:
                 subscribing.ask_webhook(url=url, **about)
             else:

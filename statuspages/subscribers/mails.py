@@ -6,6 +6,8 @@ page's but its name, and no name that could be taken for a link.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from statuspages.subscribers.links import confirm_url, manage_url, unsubscribe_u
 from statuspages.subscribers.words import mail_words
 
 MOST_NAME = 80
+_LIKE_A_LINK = re.compile(r"[/@\\]|[^\W_][.。][^\W\d_]{2}")
 
 
 def build_mail(message: SubscriberMessage, told: Told | None) -> EmailMultiAlternatives:
@@ -140,8 +143,9 @@ def _update_context(message: SubscriberMessage, told: Told) -> dict[str, Any]:
 def mailable_name(page: StatusPage) -> str:
     """Return what a first mail calls a page: its slug where its name is not only a name."""
     name = clean_line(page.name, MOST_NAME)
-    linked = any(part in name.lower() for part in ("://", "www.", "/", "@"))
-    return page.slug if linked or not name else name
+    # As mail programs see it: a word with a dot and letters behind it is a link to most.
+    seen = unicodedata.normalize("NFKC", name)
+    return page.slug if not name or _LIKE_A_LINK.search(seen) else name
 
 
 def _host() -> str:

@@ -23,9 +23,11 @@ from statuspages.subscribers.contents import find_told, webhook_payload
 from statuspages.subscribers.mails import build_mail
 from statuspages.subscribers.outbox import Leased
 
-MOST_ATTEMPTS = 12
-# Waits grow no longer than they are by then.
-_MOST_DOUBLED = 8
+# Ten minutes of ever longer waits, then twice an hour: half a day in all, so that a mail server may
+# be down for a night.
+MOST_ATTEMPTS = 30
+_QUICK_ATTEMPTS = 8
+_LATER_SECONDS = 1800.0
 # The process's connections are few, and those who page people need them more.
 _connections = threading.BoundedSemaphore(3)
 _mail = EmailKind()
@@ -140,5 +142,7 @@ def _judge(message: SubscriberMessage, outcome: Outcome) -> tuple[str, float]:
         return MessageState.DELIVERED, 0.0
     if outcome.kind == "failed" or message.attempt_count >= MOST_ATTEMPTS:
         return MessageState.FAILED, 0.0
-    attempt = min(message.attempt_count, _MOST_DOUBLED)
-    return MessageState.PENDING, backoff_seconds(attempt, outcome.retry_after_seconds)
+    wait = backoff_seconds(min(message.attempt_count, _QUICK_ATTEMPTS), outcome.retry_after_seconds)
+    if message.attempt_count > _QUICK_ATTEMPTS:
+        wait = max(wait, _LATER_SECONDS)
+    return MessageState.PENDING, wait

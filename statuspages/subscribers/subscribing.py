@@ -22,6 +22,7 @@ from incidents.outbound.urls import UnsafeUrl, check_url
 from monitors.queries import database_now
 from statuspages.models import Component, StatusPage, Subscriber, SubscriberMessage
 from statuspages.models.subscribers import MessageEvent, SubscriberKind
+from statuspages.services.announced import hold_page
 from statuspages.services.components import TooMany
 from statuspages.services.errors import BadField
 from statuspages.services.page_values import LOCALES
@@ -43,6 +44,14 @@ class DuplicateSubscriber(Exception):  # noqa: N818
     """The page has this subscriber."""
 
 
+class NotWaiting(Exception):  # noqa: N818
+    """The subscriber has confirmed already, or has been given up."""
+
+
+class AskedAlready(Exception):  # noqa: N818
+    """The address was sent a link a moment ago, or often enough today."""
+
+
 def ask_email(
     *,
     page: StatusPage,
@@ -55,7 +64,7 @@ def ask_email(
 
     The same to the caller whoever subscribes already. `components` are codes, none for the whole
     page; `network` is the visitor's address, "" for none known. Raises BadField (`email`,
-    `components`, `locale`) and TooManyAsked.
+    `components`, `locale`), TooManyAsked and StatusPage.DoesNotExist.
     """
     address = clean_address(address)
     _ask(page, SubscriberKind.EMAIL, address, components, locale, network)
@@ -86,7 +95,8 @@ def add_subscriber(
 ) -> Subscriber:
     """Add one for the team: a mail address is asked to confirm, a URL is confirmed at once.
 
-    Raises BadField (`kind`, `address`, `components`, `locale`), DuplicateSubscriber and TooMany.
+    Raises BadField (`kind`, `address`, `components`, `locale`), DuplicateSubscriber, TooMany and
+    StatusPage.DoesNotExist.
     """
     if kind not in SubscriberKind.values:
         raise BadField("kind", f"Must be one of: {', '.join(SubscriberKind.values)}.")
@@ -95,6 +105,7 @@ def add_subscriber(
     address = clean(address, field="address")
     codes, language = clean_components(page, components), _clean_locale(page, locale)
     with scopes_disabled(), transaction.atomic():
+        _hold(page)
         if _find(page, kind, address) is not None:
             raise DuplicateSubscriber
         _make_room(page)
@@ -119,6 +130,23 @@ def add_subscriber(
         if by_mail and not has_had_enough(subscriber):
             _queue(subscriber, MessageEvent.CONFIRM)
     return subscriber
+
+
+def ask_again(*, subscriber: Subscriber) -> Subscriber:
+    """Send what asks to confirm once more, for the team.
+
+    Raises NotWaiting, AskedAlready and Subscriber.DoesNotExist.
+    """
+    with scopes_disabled(), transaction.atomic():
+        found = Subscriber.objects.select_for_update().get(pk=subscriber.pk)
+        if found.confirmed_at is not None or found.disabled_at is not None:
+            raise NotWaiting
+        if has_had_enough(found):
+            raise AskedAlready
+        found.asked_at = database_now()
+        found.save(update_fields=["asked_at"])
+        _queue(found, MessageEvent.CONFIRM)
+    return found
 
 
 def confirm(*, subscriber: Subscriber) -> Subscriber:
@@ -221,6 +249,7 @@ def _ask(
     if is_asking_too_often(network):
         raise TooManyAsked
     with scopes_disabled(), transaction.atomic():
+        _hold(page)
         subscriber = _find_or_add(page, kind, address, codes, language)
         if has_had_enough(subscriber):
             return
@@ -262,6 +291,12 @@ def _find_or_add(
     if found is None:
         raise Subscriber.DoesNotExist
     return found
+
+
+def _hold(page: StatusPage) -> None:
+    # Before any subscriber's row: whoever deletes a page takes the locks in this order.
+    if not hold_page(page.team_id, page.pk):
+        raise StatusPage.DoesNotExist
 
 
 def _find(page: StatusPage, kind: str, address: str) -> Subscriber | None:

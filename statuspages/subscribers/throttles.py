@@ -21,24 +21,21 @@ MOST_PER_DAY = 5
 MOST_PER_DAY_EVERYWHERE = 20
 
 # name: count_ask
-# One more for this network within the hour that began with its first.
+# One more by this name within the time that began with its first.
 _COUNT_ASK = """
-INSERT INTO statuspages_askingnetwork AS a (network, since, count) VALUES (%(network)s, now(), 1)
+INSERT INTO statuspages_askingnetwork AS a (network, since, count) VALUES (%(name)s, now(), 1)
 ON CONFLICT (network) DO UPDATE SET
-  count = CASE WHEN a.since < now() - interval '1 hour' THEN 1 ELSE a.count + 1 END,
-  since = CASE WHEN a.since < now() - interval '1 hour' THEN now() ELSE a.since END
+  count = CASE WHEN a.since < now() - %(seconds)s * interval '1 s' THEN 1 ELSE a.count + 1 END,
+  since = CASE WHEN a.since < now() - %(seconds)s * interval '1 s' THEN now() ELSE a.since END
 RETURNING count
 """
 
 # name: count_sent
-# What the address was sent that anybody can ask for: just now or today by this page, and today by
-# all of them.
+# What the subscriber was sent that anybody can ask for: just now, and today.
 _COUNT_SENT = """
-SELECT count(*) FILTER (WHERE s.id = %(id)s AND m.created_at > now() - %(pause)s * interval '1 s'),
-  count(*) FILTER (WHERE s.id = %(id)s), count(*)
-FROM statuspages_subscriber s JOIN statuspages_subscribermessage m ON m.subscriber_id = s.id
-WHERE lower(s.address) = lower(%(address)s) AND s.kind = %(kind)s
-  AND m.event <> 'page.update' AND m.created_at > now() - interval '1 day'
+SELECT count(*) FILTER (WHERE created_at > now() - %(pause)s * interval '1 s'), count(*)
+FROM statuspages_subscribermessage
+WHERE subscriber_id = %(id)s AND event <> 'page.update' AND created_at > now() - interval '1 day'
 """
 
 
@@ -49,24 +46,29 @@ def is_asking_too_often(network: str) -> bool:
     """
     if not network:
         return False
-    values = {"network": _digest(_network(network))}
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT_ASK, values)
-        return bool(cursor.fetchone()[0] > MOST_ASKED_PER_HOUR)
+    return _count(_network(network), seconds=3_600) > MOST_ASKED_PER_HOUR
 
 
 def has_had_enough(subscriber: Subscriber) -> bool:
-    """Say if the address was sent a link within ten minutes, or often enough today."""
-    values: dict[str, Any] = {
-        "id": subscriber.pk,
-        "address": subscriber.address,
-        "kind": subscriber.kind,
-        "pause": PAUSE_SECONDS,
-    }
+    """Say if the address was sent a link within ten minutes, or often enough today; else count one.
+
+    Of all pages together that is counted by address: deleting a subscriber, or a page, and making
+    it anew takes nothing back.
+    """
+    values: dict[str, Any] = {"id": subscriber.pk, "pause": PAUSE_SECONDS}
     with connection.cursor() as cursor:
         cursor.execute(_COUNT_SENT, values)
-        just_now, today, everywhere = cursor.fetchone()
-    return bool(just_now or today >= MOST_PER_DAY or everywhere >= MOST_PER_DAY_EVERYWHERE)
+        just_now, today = cursor.fetchone()
+    if just_now or today >= MOST_PER_DAY:
+        return True
+    name = f"{subscriber.kind}\0{subscriber.address.lower()}"
+    return _count(name, seconds=86_400) > MOST_PER_DAY_EVERYWHERE
+
+
+def _count(name: str, *, seconds: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_ASK, {"name": _digest(name), "seconds": seconds})
+        return int(cursor.fetchone()[0])
 
 
 def _network(text: str) -> str:
@@ -82,6 +84,6 @@ def _network(text: str) -> str:
 
 
 def _digest(network: str) -> str:
-    """Return a name for the network: who asked is nobody's business, how often is."""
+    """Return a name for a network or an address: who asked is nobody's business, how often is."""
     key = f"statuspages.asking:{settings.SECRET_KEY}".encode()
     return hmac.new(key, network.encode(errors="replace"), hashlib.sha256).hexdigest()[:32]

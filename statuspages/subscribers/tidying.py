@@ -32,7 +32,7 @@ DELETE FROM statuspages_subscribermessage WHERE id IN (
 _FORGET_NETWORKS = """
 DELETE FROM statuspages_askingnetwork WHERE network IN (
   SELECT network FROM statuspages_askingnetwork
-  WHERE since < now() - interval '1 day' LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
+  WHERE since < now() - interval '2 days' LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
 """
 
 

@@ -12,6 +12,7 @@ from accounts.models import Scope, Team
 from statuspages.models import Subscriber
 from tests.conftest import Api
 from tests.factories import make_key
+from tests.statuspages.following import age, messages
 
 NOBODY = "01890000-0000-7000-8000-000000000000"
 HOOK = "https://hooks.example.org/status"
@@ -177,3 +178,28 @@ def test_a_read_key_reads(api: Api, team: Team, path: str) -> None:
     for method, place in (("POST", path), ("PATCH", f"{path}/{made['id']}")):
         reader(method, place, {}, expect=403)
     reader("DELETE", f"{path}/{made['id']}", expect=403)
+
+
+def test_the_link_is_sent_again_to_who_waits(api: Api, path: str) -> None:
+    one = f"{path}/{api.make(path, kind='email', address='ana@example.org')['id']}"
+    early = api("POST", f"{one}/resend", expect=429)
+    assert early["Retry-After"] == "600"
+    age("subscribermessage", created_at="11 minutes")
+    assert api("POST", f"{one}/resend", expect=200).json() == api.get(one)
+    assert [message.event for message in messages()] == ["subscription.confirm"] * 2
+    hook = f"{path}/{api.make(path, kind='webhook', address=HOOK)['id']}"
+    api("POST", f"{hook}/resend", expect=409)
+    api("POST", f"{path}/{NOBODY}/resend", expect=404)
+
+
+def test_only_the_team_s_writers_send_it_again(
+    api: Api, rival: Api, team: Team, path: str, page: Any
+) -> None:
+    one = api.make(path, kind="email", address="ana@example.org")["id"]
+    reader = Api(make_key(team, Scope.READ))
+    age("subscribermessage", created_at="11 minutes")
+    reader("POST", f"{path}/{one}/resend", expect=403)
+    rival("POST", f"{path}/{one}/resend", expect=404)
+    theirs = rival.make("status-pages", name="Theirs", slug="theirs")["id"]
+    rival("POST", f"status-pages/{theirs}/subscribers/{one}/resend", expect=404)
+    assert len(messages()) == 1

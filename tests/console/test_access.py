@@ -77,6 +77,7 @@ ACTIONS = {
     "status_page_group_rename",
     "status_page_post_publish",
     "status_page_post_take",
+    "status_page_subscriber_resend",
     "status_page_maintenance_extend",
 }
 CHANGES = ACTIONS | {

@@ -232,3 +232,13 @@ def test_an_update_cannot_say_how_components_are_before_it_begins(owner, page, a
     )
     assert said_of(post) == {"API": "under_maintenance"}
     assert only_post().automatic  # still ends by itself
+
+
+def test_what_lies_across_the_turn_of_the_clocks_can_be_edited(owner, page):
+    begins = datetime(2027, 10, 31, 0, 50, tzinfo=UTC)  # 02:50 in Berlin, and at its end 02:10
+    post = planned(page, scheduled_for=begins, scheduled_until=begins + timedelta(minutes=20))
+    times = {"scheduled_for": "2027-10-31T02:50", "scheduled_until": "2027-10-31T02:10"}
+    sent = {"title": "Other works", "impact": "maintenance"} | times
+    shown = owner.post(at_post(page, post, "edit"), sent, follow=True)
+    assert "“Other works” is saved." in text_of(shown)
+    assert only_post().scheduled_until == post.scheduled_until

@@ -9,10 +9,12 @@ import pytest
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
+from statuspages.console.post_words import count_told
 from statuspages.console.subscribers import tame
 from statuspages.models import Subscriber
 from statuspages.subscribers.subscribing import add_subscriber, confirm
 from tests.console.status_pages import base_of, main_of, make_component, make_page, text_of
+from tests.statuspages.following import age, messages
 
 HOOK = "https://hooks.example/a"
 
@@ -193,3 +195,35 @@ def test_viewers_see_them_and_no_button(browse, people, page):
     assert "v@example.org" in shown
     for word in ("/edit", "/delete", "subscribers/new"):
         assert word not in shown
+
+
+def test_who_waits_can_be_sent_the_link_again(owner, page):
+    one = add(page, "v@example.org")
+    again = f"{at(page)}{one.pk}/resend"
+    assert again in main_of(owner.get(at(page)))
+    assert "within ten minutes" in text_of(owner.post(again, follow=True))
+    age("subscribermessage", created_at="11 minutes")
+    assert "v@example.org is sent the link once more." in text_of(owner.post(again, follow=True))
+    assert len(messages()) == 2
+    confirm(subscriber=one)
+    assert again not in main_of(owner.get(at(page)))
+    assert "does not wait to be confirmed" in text_of(owner.post(again, follow=True))
+    assert len(messages()) == 2
+
+
+def test_a_viewer_is_offered_no_link_again(browse, people, page):
+    viewer = browse(people.viewer)
+    one = add(page, "v@example.org")
+    assert "resend" not in main_of(viewer.get(at(page)))
+    age("subscribermessage", created_at="11 minutes")
+    assert viewer.post(f"{at(page)}{one.pk}/resend").status_code == 403
+    assert len(messages()) == 1
+
+
+def test_a_choice_of_which_nothing_is_left_counts_as_the_whole_page(page, api):
+    confirm(subscriber=add(page, "a@example.org", components=[api.code]))
+    web = make_component(page, "Web")
+    with scopes_disabled():
+        assert count_told(page, [web.code]) == 0
+        api.delete()
+        assert count_told(page, [web.code]) == 1

@@ -12,6 +12,7 @@ from statuspages.models import Component, ComponentGroup
 from statuspages.services.components import create_component, delete_component
 from statuspages.services.pages import create_page, delete_page
 from tests.console.personas import make_monitor
+from tests.racing import before_sql
 
 
 @pytest.fixture
@@ -201,3 +202,16 @@ def test_what_is_gone_is_not_found(owner, page):
     assert owner.post(address, {"name": "a", "rule": "any"}).status_code == 404
     delete_page(page=page)
     assert owner.get(at(page)).status_code == 404
+
+
+@pytest.mark.parametrize("rest", ["components/new", "groups/{group}/rename"])
+def test_a_page_that_goes_while_its_form_is_sent_is_said_to_be_gone(owner, page, rest):
+    group = create_component(page=page, name="API", group="Core").group_id
+    with before_sql("FOR NO KEY UPDATE", lambda: delete_page(page=page)) as met:
+        answer = owner.post(
+            at(page, rest.format(group=group)), {"name": "Web", "rule": "any", "status": ""}
+        )
+    assert met
+    assert answer.status_code == 302
+    shown = text_of(owner.get("/t/acme/status-pages/"))
+    assert "in the meantime" in shown

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django_scopes import scopes_disabled
 
+from statuspages.models import StatusPage
 from statuspages.services.assets import set_asset
 from statuspages.services.components import create_component
 from statuspages.services.pages import create_page
@@ -76,3 +78,17 @@ def test_a_preview_that_is_posted_needs_the_token(browse, people, page):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(people.owner, backend="allauth.account.auth_backends.AuthenticationBackend")
     assert strict.post(at(page, "preview"), settings_of(page)).status_code == 403
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_preview_is_made_of_cleaned_text_as_the_page_is(owner, page, is_stored):
+    harmful = {"name": "Ac\u202eme", "support_url": "javascript:alert(1)"}
+    if is_stored:
+        with scopes_disabled():
+            StatusPage.objects.filter(pk=page.pk).update(**harmful)
+        answer = owner.get(at(page, "preview"))
+    else:
+        answer = owner.post(at(page, "preview"), settings_of(page, **harmful))
+    shown = text_of(answer)
+    assert "Acme" in shown
+    assert "javascript:" not in shown
