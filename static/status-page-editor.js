@@ -87,7 +87,23 @@
     stop();
     if (moved) { save(item, body); }
   }
-  function save(item, body) {
+  // `label` is that of the button that was pressed: it, or at an end its neighbour, stays in focus.
+  function focusOn(label) {
+    var button = rows(parts, "button[name=to]").find(function (one) {
+      return one.getAttribute("aria-label") === label;
+    });
+    if (button && button.disabled) { button = button.parentNode.querySelector("button:not(:disabled)"); }
+    if (button) { button.focus(); }
+  }
+  function press(event) {
+    var button = event.submitter;
+    if (!button || button.name !== "to") { return; }
+    event.preventDefault();
+    if (saving || drag) { return; }
+    var body = new URLSearchParams({ to: button.value });
+    save(button.closest("[data-line], [data-part]"), body, button.getAttribute("aria-label"));
+  }
+  function save(item, body, label) {
     var name = item.getAttribute("data-name") || item.querySelector("h2").textContent;
     var token = document.querySelector("[name=csrfmiddlewaretoken]").value;
     saving = true;
@@ -102,11 +118,13 @@
         frame().contentWindow.location.reload();
         say(name + " moved");
         saving = false;
+        if (label) { focusOn(label); }
       })
       .catch(function () { window.location.reload(); }); // what is stored is what counts
   }
   if (parts) {
     parts.addEventListener("pointerdown", begin);
+    parts.addEventListener("submit", press);
     document.addEventListener("pointermove", follow);
     document.addEventListener("pointerup", drop);
     document.addEventListener("pointercancel", function (event) {

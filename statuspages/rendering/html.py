@@ -267,7 +267,8 @@ class _Maker:
         return found
 
     def asset(self, kind: str) -> str:
-        address = self.view.assets.get(kind, "")
+        # Ours are found wherever the page is read, whatever its own domain's records say now.
+        address = self.view.assets.get(kind, "").removeprefix(self.view.url)
         if not address or urlsplit(address).scheme in {"http", "https"} or address[0] == "/":
             return address
         return self.root + address
@@ -288,6 +289,7 @@ class _Maker:
             key = state
         look = LOOKS[state] if key != "nothing_yet" else "none"
         own = view.locale if view.locale in LOCALES else "en"
+        card = view.assets.get("logo", "")
         return {
             "view": view,
             "w": words,
@@ -307,7 +309,7 @@ class _Maker:
             "logo": self.asset("logo") or self.asset("dark_logo"),
             "dark_logo": self.asset("dark_logo") if self.asset("logo") else "",
             "favicon": self.asset("favicon") or draw_favicon(look),
-            "card": self.asset("logo") if "://" in self.asset("logo") else "",
+            "card": card if "://" in card else "",
             "locales": [
                 {
                     "code": code,

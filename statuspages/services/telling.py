@@ -69,6 +69,8 @@ def add_update(
         check_status(found, status)
         at = check_moment(at)
         claims = components or {}
+        if not (automatic or body.strip() or claims or status != found.status):
+            raise BadField("body", "Say something, or how far it has come since.")
         found.status = status
         _join(found, claims)
         if not automatic:

@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _DOMAIN = re.compile(r"(?=.{4,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 _TEMPORARY = ".new-"
 _RETRY_SECONDS = 60.0
+_READABLE = 0o755
 _caught_up: dict[str, float] = {}  # when this process last brought a directory up to date
 
 
@@ -128,7 +130,7 @@ def _public() -> QuerySet[StatusPage]:
 @contextlib.contextmanager
 def _locked() -> Iterator[Path]:
     root = Path(settings.PAGES_EXPORT_DIR).absolute()
-    root.mkdir(parents=True, exist_ok=True)
+    _make_directory(root)
     with (root / _LOCK_NAME).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield root
@@ -141,7 +143,7 @@ def _write_page(root: Path, page: StatusPage) -> None:
     if place.is_symlink():
         return  # nothing of ours: never written through
     _write(root / _OWNERS / page.slug, str(page.pk).encode())
-    place.mkdir(exist_ok=True)
+    _make_directory(place)
     written: set[str] = set()
     rows = PageSnapshot.objects.filter(page=page).values_list("path", "body", "gzipped")
     for path, body, gzipped in rows:
@@ -157,6 +159,9 @@ def _write_page(root: Path, page: StatusPage) -> None:
     for found in list(place.rglob("*")):
         if (found.is_symlink() or found.is_file()) and str(found.relative_to(place)) not in written:
             found.unlink()
+        elif found.is_dir():
+            _open_directory(found)
+    _open_directory(place)
     _link_domain(root, page)
 
 
@@ -196,8 +201,21 @@ def _remove_strangers(root: Path) -> None:
             owner.unlink()
 
 
+def _make_directory(place: Path) -> None:
+    if not place.is_dir():
+        _make_directory(place.parent)
+        place.mkdir(exist_ok=True)
+        _open_directory(place)
+
+
+def _open_directory(place: Path) -> None:
+    # The web server that reads it has another account, and our umask may be a private one.
+    if stat.S_IMODE(place.stat().st_mode) != _READABLE:
+        place.chmod(_READABLE)
+
+
 def _write(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_directory(target.parent)
     with contextlib.suppress(FileNotFoundError):
         if not target.is_symlink() and target.read_bytes() == content:
             return

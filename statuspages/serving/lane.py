@@ -122,9 +122,7 @@ class PageLane:
                 return slug
             known = "?"
         entry = await self._look_up(Wanted(slug, domain, known))
-        if entry is None:
-            if domain is None:
-                return ""
+        if entry is None:  # Django would ask the same database, and wait for longer
             await _send_busy(send)
             return None
         if entry.standing is Standing.ABSENT and not (known == "?" and entry.slug):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from email.headerregistry import Address
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,7 +72,7 @@ def _build(
     mail = Mail(
         subject=clip_text(clean_line(context["subject"], 400), MAX_SUBJECT_CHARACTERS),
         body=render_to_string(f"mail/{template}.txt", whole).strip() + "\n",
-        from_email=settings.DEFAULT_FROM_EMAIL,
+        from_email=_sender(whole.get("about", "")),
         to=[subscriber.address],
         headers={
             "Message-ID": f"<{message.pk}@{_host()}>",
@@ -82,6 +84,14 @@ def _build(
     )
     mail.attach_alternative(render_to_string(f"mail/{template}.html", whole), "text/html")
     return mail
+
+
+def _sender(name: str) -> str:
+    """Return who a mail is from: the page by its name, to those who asked for it."""
+    usual: str = settings.DEFAULT_FROM_EMAIL
+    name = clip_text(clean_line(name, 400), MOST_NAME)
+    # The first mail goes to anybody, so it is in nobody's name but the operator's.
+    return str(Address(name, addr_spec=parseaddr(usual)[1])) if name else usual
 
 
 def _link_context(message: SubscriberMessage) -> dict[str, Any]:

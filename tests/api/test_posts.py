@@ -113,6 +113,8 @@ def test_an_update_without_a_status_leaves_it_and_a_later_word_opens_again(
 ) -> None:
     one = f"{path}/{api.make(path, title='Slow', status='identified')['id']}"
     assert api.make(f"{one}/updates", body="Still.")["status"] == "identified"
+    for nothing in ({}, {"status": "identified"}, {"body": " ", "notify": False}):
+        assert refused(api, "POST", f"{one}/updates", nothing) == ("body", "invalid")
     api.make(f"{one}/updates", status="resolved")
     assert api.get(one)["resolved_at"]
     api.make(f"{one}/updates", status="investigating", body="Back.")

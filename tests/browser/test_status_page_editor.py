@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django_scopes import scopes_disabled
 from playwright.sync_api import Page, expect
@@ -101,6 +103,23 @@ def test_escape_leaves_a_component_where_it_was(owner, shown):
     owner.mouse.up()
     expect(owner.locator(".drop-mark")).to_have_count(0)
     assert order_of(shown)["Core services"] == ["API", "Search"]
+
+
+def test_the_keyboard_moves_a_component_step_by_step(owner, shown):
+    create_component(page=shown, name="Mail")
+    owner.goto(at(shown))
+    owner.get_by_role("button", name="Move Website down").focus()
+    for order in (["Checkout", "Website", "Mail"], ["Checkout", "Mail", "Website"]):
+        owner.keyboard.press("Enter")
+        names = owner.locator("[data-lines][data-group=''] [data-line]")
+        expect(names).to_have_text([re.compile(f"^\\s*⠿?\\s*{name}") for name in order])
+        assert order_of(shown)[""] == order
+    expect(owner.locator("#voice")).to_have_text("Website moved")
+    expect(owner.get_by_role("button", name="Move Website up")).to_be_focused()
+    owner.get_by_role("button", name="Move the group Delivery up").focus()
+    owner.keyboard.press("Enter")
+    expect(owner.get_by_role("button", name="Move the group Delivery down")).to_be_focused()
+    assert list(order_of(shown)) == ["", "Delivery", "Core services"]
 
 
 def test_a_finger_drags_a_component(chromium, site, people, shown):

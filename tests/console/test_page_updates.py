@@ -66,6 +66,12 @@ def test_an_update_says_how_it_goes_and_how_components_are(owner, page, post, ap
     assert told_of(post) == 1  # of the first; the box was not ticked
 
 
+def test_an_update_that_says_nothing_tells_nobody(owner, page, post):
+    shown = text_of(say(owner, page, post, status="investigating", body=" \n"))
+    assert "Say something, or how far it has come since." in shown
+    assert bodies_of(post) == ["We look."]
+
+
 def test_a_component_of_the_page_joins(owner, page, post):
     web = make_component(page, "Web")
     say(owner, page, post, notify="on", **{f"component-{web.pk}": "partial_outage"})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,26 @@ def test_a_disk_that_cannot_be_written_stops_no_rendering(team, settings, tmp_pa
     page = make_page(team)
     assert page.rendered_version == page.version
     assert "could not be written" in caplog.text
+
+
+@pytest.fixture
+def private_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("private_umask")
+def test_a_web_server_with_another_account_reads_all_of_it(team, place):
+    page = make_page(team)
+    (place / "acme/de").chmod(0o700)  # as an earlier release left it
+    (place / "acme").chmod(0o700)
+    change(page, name="Acme again")
+    inside = [place / "acme", *(place / "acme").rglob("*")]
+    closed = [str(f) for f in (place, *inside) if f.stat().st_mode & 0o005 == 0]
+    closed += [str(f) for f in inside if f.is_dir() and f.stat().st_mode & 0o001 == 0]
+    assert len(inside) > 20
+    assert closed == []
 
 
 def test_a_reader_never_sees_half_a_file(team, place):

@@ -315,11 +315,21 @@ def test_robots_open_graph_and_pictures():
     assert metas["og:image"] == assets["logo"]
     assert metas["og:title"] == "Verlauf – Status von Acme"
     assert metas["og:url"] == "https://status.acme.example/de/history"
-    assert page.all("img")[0] == {"src": assets["logo"], "alt": "Status von Acme"}
+    assert page.all("img")[0] == {"src": "../assets/logo-1", "alt": "Status von Acme"}
     dark = {"srcset": "../assets/dark-1", "media": "(prefers-color-scheme: dark)"}
     assert page.all("source")[0] == dark
     assert [a["href"] for a in page.all("link") if a["rel"] == "icon"] == [assets["favicon"]]
     assert "robots" not in {a.get("name") for a in read(make_view()).all("meta")}
+
+
+def test_own_pictures_are_found_whatever_address_the_page_is_read_at():
+    own = {kind: f"https://status.acme.example/assets/{kind}" for kind in ("logo", "favicon")}
+    page = read(make_view(assets=own))
+    shown = [page.all("img")[0]["src"]]
+    shown += [a["href"] for a in page.all("link") if a["rel"] == "icon"]
+    assert shown == ["./assets/logo", "./assets/favicon"]
+    strange = read(make_view(assets={"logo": "https://cdn.acme.example/logo"}))
+    assert strange.all("img")[0]["src"] == "https://cdn.acme.example/logo"
 
 
 def test_the_policy_names_the_styles_and_the_hosts_of_pictures_only():

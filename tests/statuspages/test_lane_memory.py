@@ -117,6 +117,24 @@ def test_without_a_database_what_is_kept_is_served_for_a_day():
     run(script)
 
 
+def test_what_is_not_kept_is_busy_without_a_database_on_either_host():
+    async def script(bench: Bench) -> None:
+        bench.database.broken = True
+        sent: list[Any] = []
+
+        async def send(event: Any) -> None:
+            sent.append(event.get("status"))
+
+        scope = {"path": "/status/other/", "query_string": b"", "method": "GET", "headers": []}
+        assert await bench.lane.serve_slug(scope, send)  # Django would hang on the same database
+        assert (
+            await bench.lane.serve_domain({**scope, "path": "/"}, "status.acme.dev", send) is None
+        )
+        assert sent[::2] == [503, 503]
+
+    run(script)
+
+
 def test_a_database_that_hangs_holds_nobody_up_for_long():
     async def script(bench: Bench) -> None:
         await bench.read()

@@ -13,7 +13,7 @@ from accounts.models import Team
 from statuspages.models import StatusPage
 from statuspages.rendering.words import words_of
 from statuspages.services import posts
-from statuspages.subscribers import links
+from statuspages.subscribers import links, subscribing
 from tests.statuspages.following import follow, messages, tell, token_in
 from tests.statuspages.pages import make_component, make_page
 
@@ -57,6 +57,27 @@ def test_programs_can_unsubscribe_and_thread_and_tell_it_from_a_persons(page: St
         assert links.read_manage(page, token_in(text, "manage")) == subscriber
         assert links.read_manage(page, token_in(text, "unsubscribe")) == subscriber
         assert f"/status/acme/posts/{post.code}" in text
+
+
+@pytest.mark.parametrize("name", ["Zoë’s “Shop”, Inc.", 'a" <x@evil.example>,', "状態" * 60])
+def test_an_update_comes_in_the_name_of_the_page(team: Team, settings: Any, name: str) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Tocsin <alerts@tocsin.example>"
+    page = make_page(team, name=name)
+    follow(page)
+    posts.create_post(page=page, title="API slow")
+    tell()
+    (sender,) = sent_mail()["From"].addresses
+    assert sender.addr_spec == "alerts@tocsin.example"
+    # Python's reader leaves the spaces between encoded words, which are none of the text.
+    shown = sender.display_name.replace(" ", "")
+    assert shown.startswith(name.replace(" ", "")[:20])
+
+
+def test_a_first_mail_comes_in_the_name_of_the_operator(page: StatusPage, settings: Any) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Tocsin <alerts@tocsin.example>"
+    subscribing.ask_email(page=page, address="ann@example.org")
+    tell()
+    assert sent_mail()["From"] == "Tocsin <alerts@tocsin.example>"
 
 
 def test_markdown_is_words_in_text_and_harmless_in_html(page: StatusPage) -> None:
