@@ -1,0 +1,1 @@
+"""Everything that a team set up as documents: applied whole, exported, and described."""

@@ -1,0 +1,1 @@
+"""How each kind of document becomes rows, and rows become documents."""

@@ -1,0 +1,1 @@
+"""From bytes to checked documents; nothing here asks the database."""
