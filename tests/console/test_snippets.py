@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
 from django_scopes import scopes_disabled
 
+from config.installation import PROJECT
 from monitors.console.snippets import cron_of, plain_name, write_snippets
 from monitors.models import PushKey, PushResult
 from monitors.schedule import parse_cron
@@ -91,14 +93,35 @@ def test_the_github_step_pushes(served):
 
     done = run(
         ["bash", "-e", "-c", step["run"]],
-        TOCSIN_URL=push_url(slug),
+        TOCSIN_PUSH_URL=push_url(slug),
         TOCSIN_TOKEN=token,
         STATUS="fail",
     )
     assert done.returncode == 0, done.stderr
     assert statuses() == ["fail"]
     assert step["env"]["STATUS"] == "${{ job.status == 'success' && 'pass' || 'fail' }}"
-    assert step["env"]["TOCSIN_URL"] == "${{ secrets.TOCSIN_URL }}"
+    assert step["env"]["TOCSIN_PUSH_URL"] == "${{ secrets.TOCSIN_PUSH_URL }}"
+    assert "TOCSIN_URL" not in step["env"], "that is where the API is, for the command tocsin"
+
+
+@pytest.mark.parametrize("with_token", [False, True])
+def test_the_lines_with_the_command_push_and_keep_the_exit_code(served, with_token):
+    monitor, token = served(require_token=with_token)
+    found = files(monitor, token if with_token else None)
+    line = found["crontab-1"].split(" ", 5)[5]
+    unit = dict(x.split("=", 1) for x in found["systemd-2"].splitlines() if x.startswith("Exec"))
+    given = [
+        x.removeprefix("Environment=").split("=", 1)
+        for x in found["systemd-2"].splitlines()
+        if x.startswith("Environment=")
+    ]
+    for command, environment in ((line, {}), (unit["ExecStart"], dict(given))):
+        assert " /path/to/job" in command
+        command = command.replace("/usr/local/bin/tocsin", f"{sys.executable} -m tocsin")
+        command = command.replace("/path/to/job", "sh -c 'echo out; exit 3'")
+        done = run(["sh", "-c", command], **environment, PYTHONPATH=str(PROJECT))
+        assert (done.returncode, done.stderr) == (3, "")
+    assert statuses() == ["fail", "fail"]
 
 
 @pytest.mark.parametrize("given", ["shown", "environment", "none"])

@@ -1,0 +1,5 @@
+"""`python -m tocsin`."""
+
+from tocsin.commands import main
+
+main(prog_name="tocsin")
