@@ -18,6 +18,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404
 from django_scopes import scope
 
+from accounts.audit import acting
 from accounts.models import ApiKey, Membership, Role, Scope, Team, User
 
 M = TypeVar("M", bound=Model)
@@ -40,6 +41,7 @@ class Access:
     level: Scope
     user: User | None = None
     role: Role | None = None  # None for a key
+    key: ApiKey | None = None
 
     def allows(self, needed: Scope) -> bool:
         """Return whether this access includes `needed`."""
@@ -64,15 +66,19 @@ class Access:
             raise PermissionDenied("Only an owner can do this.")
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Make queries see this team's rows, and only those."""
-        with scope(team=self.team):
+    def inside(self, *, address: str = "") -> Iterator[None]:
+        """Make queries see this team's rows, and only those; changes are recorded as this actor's.
+
+        `address` is where the request came from.
+        """
+        by = "member" if self.key is None else "key"
+        with scope(team=self.team), acting(self.actor, by=by, address=address):
             yield
 
 
 def access_for_key(key: ApiKey) -> Access:
     """Return what an API key opens."""
-    return Access(team=key.team, actor=f"key {key.name}", level=Scope(key.scope))
+    return Access(team=key.team, actor=f"key {key.name}", level=Scope(key.scope), key=key)
 
 
 def access_for_member(user: User, team_slug: str) -> Access:

@@ -71,7 +71,7 @@ def create_invitation(*, access: Access, email: str, role: str, now: datetime) -
     """
     access.require_appoint(role)
     with changing_people(access.team):
-        place = find_place(access.team, find_person(email))
+        place = find_place(access.team, email)
         if place is not None and place.accepted_at is not None:
             raise AlreadyMember
         if place is not None and place.role != role:
@@ -158,7 +158,7 @@ def change_invited_role(*, access: Access, invitation: Invitation, role: str) ->
         access.require_appoint(invitation.role, role)
         invitation.role = role
         invitation.save(update_fields=["role"])
-        place = find_place(access.team, find_person(invitation.email))
+        place = find_place(access.team, invitation.email)
         if place is not None and place.accepted_at is None:
             place.role = role
             place.save(update_fields=["role"])
@@ -229,7 +229,10 @@ def sign_up_invited(
 
 def _accept(invitation: Invitation, user: User, now: datetime) -> Membership:
     current = Invitation.objects.filter(pk=invitation.pk).first()
-    place = find_place(invitation.team, user)
+    place = _place_of(invitation.team, user)
+    if place is None:
+        made = find_place(invitation.team, invitation.email)
+        place = made if made is not None and made.accepted_at is None else None
     if current is None or not is_usable(current, now=now):
         if current is not None and current.accepted_at and place and place.accepted_at:
             return place
@@ -237,6 +240,7 @@ def _accept(invitation: Invitation, user: User, now: datetime) -> Membership:
     if place is None:
         place = Membership(team=invitation.team, user=user, role=current.role)
     if place.accepted_at is None or place._state.adding:
+        place.user = user  # the place may have been made for another address of theirs
         place.accepted_at = now
         place.save()
     current.accepted_at = now
@@ -274,8 +278,13 @@ def find_person(email: str) -> User | None:
     return found.user if found else User.objects.filter(email__iexact=email).first()
 
 
-def find_place(team: Team, user: User | None) -> Membership | None:
-    """Return the person's place in the team, accepted or not."""
+def find_place(team: Team, email: str) -> Membership | None:
+    """Return the place of whoever has the address, else the one that was made for the address."""
+    place = _place_of(team, find_person(email))
+    return place or _place_of(team, User.objects.filter(email__iexact=email).first())
+
+
+def _place_of(team: Team, user: User | None) -> Membership | None:
     if user is None or user._state.adding:
         return None
     return Membership.objects.select_related("user").filter(team=team, user=user).first()

@@ -50,6 +50,19 @@ def create_api_key(
     return key, text
 
 
+def rename_api_key(*, key: ApiKey, name: str) -> None:
+    """Give a key another name."""
+    key.name = name
+    with scopes_disabled():
+        key.save(update_fields=["name"])
+
+
+def revoke_api_key(*, key: ApiKey, now: datetime) -> None:
+    """Make a key useless from now on. Revoking twice is revoking once."""
+    with scopes_disabled():
+        ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
+
+
 def find_api_key(text: str, *, now: datetime) -> ApiKey | None:
     """Return the valid key of that text, and note its use (at most once a minute)."""
     parts = text.split("_")

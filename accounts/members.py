@@ -10,7 +10,6 @@ from accounts.access import Access, get_object
 from accounts.invitations import (
     AlreadyMember,
     changing_people,
-    find_person,
     find_place,
     invitations_of,
     mail_link,
@@ -27,19 +26,23 @@ class LastOwner(Exception):  # noqa: N818 - it names what happened
 def add_member(*, access: Access, email: str, name: str, role: str, now: datetime) -> Membership:
     """Make a place for an address (in lower case) and mail an invitation to take it.
 
-    Until it is accepted the place can be planned with, and nothing pages the person. `name` is for
-    a person who is unknown here. An invitation that is open already is not mailed again.
+    Until it is accepted the place can be planned with, and nothing pages the person. `name` is
+    shown until then: whether the address has an account, and whose, is not this team's to know.
+    An invitation that is open already is not mailed again.
     Raises AlreadyMember, TooManyOpen, PermissionDenied, and MailNotSent, after which both stay.
     """
     access.require_appoint(role)
     issued = None
     with changing_people(access.team):
-        user = find_person(email)
-        if user is None:
-            user = User.objects.create_user(email, name=name)
-        elif find_place(access.team, user) is not None:
+        if find_place(access.team, email) is not None:
             raise AlreadyMember
-        member = Membership.objects.create(team=access.team, user=user, role=role, accepted_at=None)
+        # Not whoever has proved the address besides another one, which would be shown.
+        user = User.objects.filter(email__iexact=email).first()
+        if user is None:
+            user = User.objects.create_user(email)
+        member = Membership.objects.create(
+            team=access.team, user=user, role=role, accepted_at=None, given_name=name
+        )
         live = open_invitations(access.team, email).filter(expires_at__gt=now)
         if not live.update(role=role):
             issued = open_invitation(access=access, email=email, role=role, now=now)

@@ -117,6 +117,9 @@ class Membership(TenantModel):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
     accepted_at = models.DateTimeField(null=True, default=now)
+    # What whoever made the place calls the person, whose own name is no matter of a team's that
+    # they have not joined.
+    given_name = models.CharField(max_length=120, default="", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -127,6 +130,15 @@ class Membership(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.role}"
+
+    @property
+    def name(self) -> str:
+        """Return the person's name: their own once they have accepted the place."""
+        return self.user.name if self.accepted_at is not None else self.given_name
+
+    def get_full_name(self) -> str:
+        """Return what to call this person in the team."""
+        return self.name or self.user.email
 
 
 class Invitation(TenantModel):
@@ -197,3 +209,55 @@ class ApiKey(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+
+class AuditEvent(TenantModel):
+    """What a person or key did to one thing in one transaction. Written by triggers, append-only.
+
+    The database refuses every later change. `before` and `after` hold the fields that changed,
+    secrets hidden; what was made has no before, what was deleted no after. Events outlive what
+    they tell of. Only age (`AUDIT_DAYS`) and whoever erases a whole team delete them: by
+    `SET LOCAL tocsin.audit_purge = on`.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    at = models.DateTimeField()
+    transaction = models.BigIntegerField()
+    request = models.UUIDField()
+    actor = models.CharField(max_length=254)
+    by = models.CharField(max_length=6)
+    address = models.CharField(max_length=64)
+    action = models.CharField(max_length=64)
+    kind = models.CharField(max_length=40)
+    thing_id = models.UUIDField()
+    thing_name = models.CharField(max_length=253)
+    before = models.JSONField()
+    after = models.JSONField()
+
+    class Meta:
+        constraints = [
+            # One event for a thing in a transaction; a backend's own rows alone can collide.
+            models.UniqueConstraint(
+                fields=["transaction", "request", "kind", "thing_id"], name="auditevent_once"
+            )
+        ]
+        indexes = [models.Index(fields=["team", "-at", "-id"], name="auditevent_of_team")]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.action} {self.thing_name}"
+
+
+class KeptAnswer(TenantModel):
+    """The first answer to an `Idempotency-Key`, kept for a day; no status yet while it is made.
+
+    `digest` names caller, path and key; `body` is encrypted by the caller's own API key.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    request_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_index=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.BinaryField(null=True)
+
+    def __str__(self) -> str:
+        return f"answer of {self.created_at}"

@@ -18,6 +18,10 @@ class NameTaken(Exception):  # noqa: N818 - it names what happened
     """The slug or namespace belongs to somebody else."""
 
 
+class InUse(Exception):  # noqa: N818
+    """The namespace cannot be given back; the text says why."""
+
+
 def create_team(*, slug: str, name: str, owner: User, quota: int | None = None) -> Team:
     """Create a team with its first namespace and its owner.
 
@@ -59,6 +63,40 @@ def claim_namespace(*, team: Team, name: str) -> Namespace:
     if found.team_id != team.pk:
         raise NameTaken(name)
     return found
+
+
+def create_namespace(*, team: Team, name: str) -> Namespace:
+    """Claim a free name. Raises NameTaken if anybody has it, this team included."""
+    validate_slug(name)
+    try:
+        with transaction.atomic(), scopes_disabled():
+            return Namespace.objects.create(team=team, name=name)
+    except IntegrityError as error:
+        raise NameTaken(name) from error
+
+
+def delete_namespace(*, namespace: Namespace) -> None:
+    """Give a namespace back. Raises InUse for one that holds anything, and for the team's own."""
+    if namespace.name == namespace.team.slug:
+        raise InUse("This is the team's own name; it cannot be given back.")
+    with transaction.atomic(), scopes_disabled():
+        # What is put into it meanwhile waits for this lock, and then finds no namespace.
+        Namespace.objects.select_for_update().get(pk=namespace.pk)
+        if _holds_anything(namespace):
+            raise InUse("The namespace is not empty: move or delete what is in it first.")
+        namespace.delete()
+
+
+def _holds_anything(namespace: Namespace) -> bool:
+    """Return whether any row of any room refers to it."""
+    fields = Namespace._meta.get_fields(include_hidden=True)
+    references = [field for field in fields if field.auto_created and not field.concrete]
+    return any(
+        reference.related_model._base_manager.filter(  # type: ignore[union-attr]
+            **{reference.field.name: namespace}  # type: ignore[union-attr]
+        ).exists()
+        for reference in references
+    )
 
 
 def owner_addresses(team: Team) -> list[str]:

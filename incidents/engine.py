@@ -14,6 +14,8 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django_scopes import scopes_disabled
 
+from accounts.audit_log import drop_old_events
+from accounts.models import KeptAnswer
 from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.pool import SenderPool
 from incidents.lifecycle.advance import advance
@@ -121,6 +123,11 @@ def drop_old_transitions(*, before: datetime) -> int:
     return dropped
 
 
+def _drop_old_events(at: datetime) -> None:
+    if settings.AUDIT_DAYS > 0:
+        drop_old_events(before=at - timedelta(days=settings.AUDIT_DAYS))
+
+
 def tidy() -> None:
     """Once a minute: forget codes that nobody needs, and see to rotations whose person left."""
     with scopes_disabled():
@@ -141,7 +148,9 @@ def maintain(*, runner: str = "maintain") -> None:
         lambda: ensure_partitions(now=at),
         lambda: drop_old_partitions(now=at, keep_days=settings.RESULT_DAYS),
         lambda: PushReceipt.objects.filter(created_at__lt=receipts).delete(),
+        lambda: KeptAnswer.objects.filter(created_at__lt=receipts).delete(),
         lambda: drop_old_transitions(before=old),
+        lambda: _drop_old_events(at),
         lambda: refresh_spans(now=at, limit=CLEAN_ROWS),
         lambda: PushKey.objects.filter(expires_at__lt=at).delete(),
         lambda: ListeningGap.objects.filter(ended_at__lt=old).delete(),

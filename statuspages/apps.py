@@ -1,6 +1,7 @@
 """The statuspages application."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class StatuspagesConfig(AppConfig):
@@ -14,8 +15,11 @@ class StatuspagesConfig(AppConfig):
     )
 
     def ready(self) -> None:
-        """Let maintenance windows be announced on pages."""
+        """Let windows be announced on pages, and declare what the audit log watches."""
+        from accounts.audit_triggers import install
         from incidents.maintenance import announcing
+        from statuspages import audited  # noqa: F401  # it declares
         from statuspages.services import announced
 
         announcing.register(announced)
+        post_migrate.connect(install, sender=self)

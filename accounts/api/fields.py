@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError as InvalidValue
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from accounts.models import SLUG_PATTERN, validate_slug
 
 MOST_INTEGER = 2**31 - 1
 
@@ -68,6 +71,23 @@ class StrictText(serializers.CharField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "string", "pattern": SLUG_PATTERN, "maxLength": 63})
+class SlugText(StrictText):
+    """A name that stands in addresses."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=63, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the name. Raises ValidationError for what cannot be one."""
+        name = super().to_internal_value(data)
+        try:
+            validate_slug(name)
+        except InvalidValue as error:
+            raise ValidationError([ErrorDetail(error.messages[0], code="invalid")]) from error
+        return name
+
+
 class StrictChoice(serializers.ChoiceField):
     """One of a few words."""
 
@@ -104,6 +124,17 @@ class StrictSerializer(serializers.Serializer[Any]):
         if errors:
             raise ValidationError(errors)
         return values
+
+
+def refuse_changes(sent: Any, shown: Mapping[str, Any], *names: str) -> None:
+    """Raise ValidationError for each of these fields that is sent as something else than it is.
+
+    For what never changes: to be told 200 and find it as it was would be worse.
+    """
+    changed = [name for name in names if name in sent and sent[name] != shown[name]]
+    if changed:
+        error = ErrorDetail("This cannot change.", code="immutable")
+        raise ValidationError({name: [error] for name in changed})
 
 
 class WholeField(serializers.Field[Any, Any, Any, Any]):

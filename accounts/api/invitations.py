@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import invitations
-from accounts.api.fields import StrictSerializer
+from accounts.api.fields import StrictSerializer, refuse_changes
 from accounts.api.members import AddressField, RoleField, refusals
 from accounts.api.views import TenantViewSet
 from accounts.models import Invitation, Role, Scope
@@ -31,7 +31,7 @@ class InvitationSerializer(StrictSerializer):
 
 
 class InvitationChangeSerializer(StrictSerializer):
-    """What can be changed of an invitation; the rest may be sent back and changes nothing."""
+    """What can be changed of an invitation; the rest may be sent back as it was."""
 
     id = serializers.UUIDField(read_only=True)
     email = serializers.EmailField(read_only=True)
@@ -46,6 +46,7 @@ class InvitationViewSet(TenantViewSet):
 
     resource = "invitations"
     singular = "invitation"
+    live_fields = ("sent_at",)
     needed_scope = Scope.ADMIN
     conflicts = ("create",)
     mails = ("create", "resend")
@@ -83,6 +84,7 @@ class InvitationViewSet(TenantViewSet):
         """Offer another role."""
         invitation = self._find()
         fields = self.read_body(InvitationChangeSerializer, partial=True)
+        refuse_changes(request.data, InvitationSerializer(invitation).data, "email")
         if "role" in fields:
             invitation = invitations.change_invited_role(
                 access=self.access, invitation=invitation, role=fields["role"]

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import invitations, members
-from accounts.api.fields import StrictChoice, StrictSerializer, StrictText
+from accounts.api.fields import StrictChoice, StrictSerializer, StrictText, refuse_changes
 from accounts.api.problems import Conflict, Unavailable
 from accounts.api.views import TenantViewSet
 from accounts.models import Membership, Role, Scope
@@ -60,15 +60,19 @@ class MemberSerializer(StrictSerializer):
         max_length=120,
         required=False,
         allow_blank=True,
-        help_text="For a person who has no account yet; people name themselves.",
+        help_text="Until the place is accepted; people name themselves.",
     )
     role = RoleField(required=False, help_text="`member` unless given.")
     accepted_at = serializers.DateTimeField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
 
+    def to_representation(self, member: Membership) -> dict[str, Any]:
+        """Return the place; a person's own name is shown once they have accepted it."""
+        return {**super().to_representation(member), "name": member.name}
+
 
 class MemberChangeSerializer(StrictSerializer):
-    """What can be changed of a member; the rest may be sent back and changes nothing."""
+    """What can be changed of a member; the rest may be sent back as it was."""
 
     id = serializers.UUIDField(read_only=True)
     email = serializers.EmailField(read_only=True)
@@ -127,6 +131,7 @@ class MemberViewSet(TenantViewSet):
         """Change a member's role. The last owner stays one: 409."""
         member = self.find(_rows())
         fields = self.read_body(MemberChangeSerializer, partial=True)
+        refuse_changes(request.data, MemberSerializer(member).data, "email")
         if "role" in fields:
             with refusals():
                 member = members.change_role(access=self.access, member=member, role=fields["role"])

@@ -1,19 +1,23 @@
 """Pages by cursor: where a page begins is the key of a row, never a count of rows.
 
 A cursor holds the whole sort key of the row that the page borders on, so rows with equal times can
-neither be skipped nor come twice, and page 1,000 costs what page 1 costs.
+neither be skipped nor come twice, and page 1,000 costs what page 1 costs. It is sealed: some keys
+are numbers that are counted for all teams together, which would tell how busy the others are.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
+from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.db.models import Model, Q, QuerySet
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -163,14 +167,19 @@ def _read_limit(request: Request) -> int:
 def _read_cursor(text: str, order: PageOrder) -> tuple[bool, list[Any]]:
     try:
         padded = text[:MOST_CURSOR_CHARACTERS] + "=" * (-len(text) % 4)
-        direction, *key = json.loads(base64.urlsafe_b64decode(padded))
+        direction, *key = json.loads(_box(settings.SECRET_KEY).decrypt(padded.encode()))
         return {"n": False, "p": True}[direction], order.read(key)
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+    except (InvalidToken, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise _refuse("cursor", "This cursor is not one of this list's.") from error
 
 
 def _link(request: Request, direction: str, key: list[str]) -> str:
     data = json.dumps([direction, *key], separators=(",", ":")).encode()
-    cursor = base64.urlsafe_b64encode(data).decode().rstrip("=")
+    cursor = _box(settings.SECRET_KEY).encrypt(data).decode().rstrip("=")
     # Behind a proxy the Host header is anybody's; BASE_URL is ours.
     return replace_query_param(settings.BASE_URL + request.get_full_path(), "cursor", cursor)
+
+
+@lru_cache(maxsize=4)
+def _box(secret: str) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"cursor\n{secret}".encode()).digest()))

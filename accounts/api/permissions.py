@@ -12,7 +12,10 @@ from accounts.models import Scope
 
 
 class HasScope(BasePermission):
-    """`read` for safe methods, `write` otherwise, or what the view's `needed_scope` says."""
+    """`read` for safe methods, `write` otherwise, or what the view says.
+
+    Its `read_scope` is for safe methods, its `needed_scope` for the others.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the request's access goes far enough for this view."""
@@ -20,5 +23,5 @@ class HasScope(BasePermission):
         if not isinstance(access, Access):
             return False
         if request.method in SAFE_METHODS:
-            return access.allows(Scope.READ)
+            return access.allows(getattr(view, "read_scope", Scope.READ))
         return access.allows(getattr(view, "needed_scope", Scope.WRITE))

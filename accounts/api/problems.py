@@ -28,6 +28,14 @@ class Conflict(exceptions.APIException):
     default_code = "conflict"
 
 
+class PreconditionFailed(exceptions.APIException):
+    """The thing is no longer as `If-Match` says (412)."""
+
+    status_code = HTTPStatus.PRECONDITION_FAILED
+    default_code = "precondition_failed"
+    default_detail = "It was changed since you read it: read it again, and decide anew."
+
+
 class Unavailable(exceptions.APIException):
     """It cannot be done now, or is not known to be done (503)."""
 

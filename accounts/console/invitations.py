@@ -20,7 +20,9 @@ from django.utils.timezone import now as clock
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
+from django_scopes import scopes_disabled
 
+from accounts.audit import acting
 from accounts.console.forms import JoinForm
 from accounts.console.pages import teams_of
 from accounts.invitation_mail import ROLE_WORDS
@@ -31,6 +33,7 @@ from accounts.invitations import (
     accept_invitation,
     find_invitation,
     find_person,
+    find_place,
     has_proved,
     invitations_for,
     is_usable,
@@ -72,18 +75,21 @@ def _show_to_visitor(request: HttpRequest, invitation: Invitation, token: str) -
     known = find_person(invitation.email)
     form = None
     if known is None or not known.has_usable_password():
-        name = known.name if known else ""
+        with scopes_disabled():
+            place = find_place(invitation.team, invitation.email)
+        name = place.given_name if place else ""
         form = JoinForm(request.POST or None, email=invitation.email, initial={"name": name})
         # The link was mailed to this address: a sign-up elsewhere need not confirm it again.
         get_adapter().stash_verified_email(request, invitation.email)
         if request.method == "POST" and form.is_valid():
             try:
-                member = sign_up_invited(
-                    invitation=invitation,
-                    name=form.cleaned_data["name"],
-                    password=form.cleaned_data["password"],
-                    now=clock(),
-                )
+                with acting(invitation.email, address=request.META.get("REMOTE_ADDR") or ""):
+                    member = sign_up_invited(
+                        invitation=invitation,
+                        name=form.cleaned_data["name"],
+                        password=form.cleaned_data["password"],
+                        now=clock(),
+                    )
             except InvitationGone:
                 return _show_gone(request)
             except HasPassword:
@@ -98,7 +104,8 @@ def _show_to_visitor(request: HttpRequest, invitation: Invitation, token: str) -
 
 def _accept(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponse:
     try:
-        member = accept_invitation(invitation=invitation, user=user, now=clock())
+        with acting(user.email, address=request.META.get("REMOTE_ADDR") or ""):
+            member = accept_invitation(invitation=invitation, user=user, now=clock())
     except (InvitationGone, NotTheInvited):
         return _show_gone(request)
     return _welcome(request, member)

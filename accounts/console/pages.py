@@ -44,7 +44,7 @@ def team_page(needs: Scope = Scope.READ) -> Callable[[TeamView[P]], Callable[...
                     return HttpResponseClientRefresh()
                 return redirect_to_login(request.get_full_path())
             access = access_for_member(user, team)
-            with access.inside():
+            with access.inside(address=request.META.get("REMOTE_ADDR") or ""):
                 access.require(needs)
                 response = view(request, access, *args, **kwargs)
             patch_vary_headers(response, ["HX-Request"])

@@ -27,7 +27,7 @@ from accounts.invitations import (
     resend_invitation,
     revoke_invitation,
 )
-from accounts.keys import create_api_key
+from accounts.keys import create_api_key, revoke_api_key
 from accounts.members import LastOwner, change_role, remove_member
 from accounts.models import ApiKey, Invitation, Membership, Role, Scope
 
@@ -69,7 +69,7 @@ def _people(access: Access) -> list[Person]:
     people = [
         Person(
             email=member.user.email,
-            name=member.user.name,
+            name=member.name,
             role=member.role,
             member=member,
             invitation=invited.pop(member.user.email, None) if not member.accepted_at else None,
@@ -265,6 +265,6 @@ def list_keys(request: HttpRequest, access: Access) -> HttpResponse:
 def revoke_key(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Make a key useless from now on."""
     key = get_object(ApiKey.objects.all(), pk)
-    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=clock())
+    revoke_api_key(key=key, now=clock())
     messages.success(request, f"The key “{key.name}” is revoked: it opens nothing any more.")
     return redirect("console:keys", team=access.team.slug)

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve
 from django.utils.timezone import now as clock
 
+from accounts.audit import acting
 from accounts.console.forms import TeamForm
 from accounts.console.pages import LAST_TEAM, teams_of
 from accounts.invitations import invitations_for
@@ -43,9 +44,10 @@ def create_first_team(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         slug = form.cleaned_data["slug"]
         try:
-            create_team(
-                slug=slug, name=form.cleaned_data["name"], owner=user, quota=sign_up_quota()
-            )
+            with acting(user.email, address=request.META.get("REMOTE_ADDR") or ""):
+                create_team(
+                    slug=slug, name=form.cleaned_data["name"], owner=user, quota=sign_up_quota()
+                )
         except NameTaken:
             form.add_error("slug", f"“{slug}” is taken. Choose another short name.")
         except ValidationError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 from django.views.generic import RedirectView
 
-from accounts.console import invitations, settings, start
+from accounts.console import audit, invitations, settings, start
 
 urlpatterns: list[URLPattern] = [
     path("", start.show_start, name="start"),
@@ -39,6 +39,7 @@ urlpatterns: list[URLPattern] = [
         settings.revoke_invite,
         name="invitation-revoke",
     ),
+    path("t/<slug:team>/settings/audit", audit.list_events, name="audit"),
     path("t/<slug:team>/settings/keys", settings.list_keys, name="keys"),
     path("t/<slug:team>/settings/keys/<uuid:pk>/revoke", settings.revoke_key, name="key-revoke"),
 ]

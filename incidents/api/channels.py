@@ -60,9 +60,10 @@ class ChannelSerializer(StrictSerializer):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Return the validated fields; of `disabled_at` only null can be said."""
-        if isinstance(data, dict) and data.get("disabled_at") is not None:
-            data = {name: value for name, value in data.items() if name != "disabled_at"}
-        return super().run_validation(data)
+        fields = super().run_validation(data)
+        if isinstance(fields, dict) and fields.get("disabled_at") is not None:
+            del fields["disabled_at"]
+        return fields
 
     def to_representation(self, channel: Channel) -> dict[str, Any]:
         """Return the channel without its secrets, or with what its creator must be told."""
@@ -79,6 +80,7 @@ class ChannelViewSet(TenantViewSet):
 
     resource = "channels"
     singular = "channel"
+    live_fields = ("disabled_at",)
     conflicts = ("create", "partial_update", "destroy")
 
     @extend_schema(responses=ChannelSerializer(many=True))

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from accounts.api.fields import StrictInteger, StrictSerializer, StrictText
 from accounts.api.pagination import PageOrder, parse_integer
-from accounts.api.problems import CONTENT_TYPE, Conflict
+from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
 from accounts.models import Membership
 from incidents import contact_methods as methods
@@ -88,9 +88,10 @@ class ContactMethodSerializer(StrictSerializer):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Return the validated fields; of `disabled_at` only null can be said."""
-        if isinstance(data, dict) and data.get("disabled_at") is not None:
-            data = {name: value for name, value in data.items() if name != "disabled_at"}
-        return super().run_validation(data)
+        fields = super().run_validation(data)
+        if isinstance(fields, dict) and fields.get("disabled_at") is not None:
+            del fields["disabled_at"]
+        return fields
 
     def to_representation(self, method: ContactMethod) -> dict[str, Any]:
         """Return the method without its secrets, or with what its creator must be told."""
@@ -108,8 +109,7 @@ class CodeSerializer(StrictSerializer):
     code = StrictText(max_length=20, help_text="Six digits.")
 
 
-_TOO_SOON = {(429, CONTENT_TYPE): {"$ref": "#/components/schemas/Problem"}}
-_MEMBER = OpenApiParameter("member", OpenApiTypes.EMAIL, description="Those of this member.")
+_MEMBER = OpenApiParameter("member", OpenApiTypes.STR, description="Those of this address.")
 
 
 class ContactMethodViewSet(TenantViewSet):
@@ -175,7 +175,11 @@ class ContactMethodViewSet(TenantViewSet):
             methods.delete_method(method=self._find())
         return Response(status=204)
 
-    @extend_schema(request=None, responses={202: DeliverySerializer, **_TOO_SOON})
+    @extend_schema(
+        operation_id="send_contact_method_code",
+        request=None,
+        responses={202: DeliverySerializer},
+    )
     @action(detail=True, methods=["post"], url_path="send-code")
     def send_code(self, request: Request, **kwargs: str) -> Response:
         """Send a new code, at most one a minute and ten a day; the last one is worthless then."""

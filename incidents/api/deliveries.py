@@ -13,8 +13,8 @@ from incidents.api.serializers import DeliverySerializer
 from incidents.models import Delivery, DeliveryState
 
 _FILTERS = [
-    OpenApiParameter("incident", OpenApiTypes.UUID),
-    OpenApiParameter("channel", OpenApiTypes.UUID),
+    OpenApiParameter("incident", OpenApiTypes.STR, description="The id of an incident."),
+    OpenApiParameter("channel", OpenApiTypes.STR, description="The id of a channel."),
     OpenApiParameter("state", OpenApiTypes.STR, enum=list(DeliveryState.values)),
 ]
 

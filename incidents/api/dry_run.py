@@ -24,7 +24,8 @@ from incidents.api.fields import InstantField
 from incidents.policies.reaching import Reached, due_at
 from incidents.policies.rehearsal import PolicyRehearsed, Rehearsal, rehearse, subject_of
 from incidents.routing import Subject
-from monitors.models import Monitor, Severity
+from monitors.api.fields import SeverityField
+from monitors.models import Monitor
 from monitors.queries import database_now
 from monitors.state import Cause
 
@@ -43,14 +44,9 @@ class MonitorField(ReferenceField):
         return found
 
 
-@extend_schema_field({"type": "string", "enum": [cause.value for cause in Cause]})
+@extend_schema_field({"$ref": "#/components/schemas/Cause"})
 class CauseChoice(StrictChoice):
     """Why an incident opens."""
-
-
-@extend_schema_field({"type": "string", "enum": list(Severity.values)})
-class SeverityChoice(StrictChoice):
-    """How much it matters."""
 
 
 class DryRunSerializer(StrictSerializer):
@@ -58,11 +54,8 @@ class DryRunSerializer(StrictSerializer):
 
     monitor = MonitorField()
     cause = CauseChoice(choices=[cause.value for cause in Cause], default=Cause.SILENCE.value)
-    severity = SeverityChoice(
-        choices=list(Severity.values),
-        required=False,
-        allow_null=True,
-        help_text="The monitor's own unless given.",
+    severity = SeverityField(
+        required=False, allow_null=True, help_text="The monitor's own unless given."
     )
     at = InstantField(required=False, allow_null=True, help_text="When it opens; now if not given.")
 
@@ -86,6 +79,8 @@ class RehearsedContactSerializer(serializers.Serializer[Any]):
 
 class RehearsedTargetSerializer(serializers.Serializer[Any]):
     """A target of a step (one of `rotation`, `member` and `channel`) and whom it reaches."""
+
+    sometimes = ("rotation", "member", "channel")
 
     rotation = serializers.UUIDField(required=False)
     member = serializers.EmailField(required=False)

@@ -16,7 +16,7 @@ M = TypeVar("M", bound=Model)
 def filter_by_state(rows: QuerySet[M], query: QueryDict, states: Sequence[str]) -> QuerySet[M]:
     """Return the rows in the state that the query string asks for. Raises ValidationError."""
     state = query.get("state")
-    if not state:
+    if state is None:
         return rows
     if state not in states:
         text = f"Must be one of: {', '.join(states)}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
@@ -21,7 +21,8 @@ from incidents.models import Incident, IncidentState, Notification, TimelineEven
 
 _FILTERS = [
     OpenApiParameter("state", OpenApiTypes.STR, enum=list(IncidentState.values)),
-    OpenApiParameter("monitor", OpenApiTypes.UUID),
+    OpenApiParameter("monitor", OpenApiTypes.STR, description="The id of a monitor."),
+    OpenApiParameter("search", OpenApiTypes.STR, description="Part of a name or summary."),
 ]
 
 
@@ -37,6 +38,9 @@ class IncidentViewSet(TenantViewSet):
         """List incidents, newest first."""
         query = request.query_params
         incidents = filter_by_state(Incident.objects.all(), query, IncidentState.values)
+        if text := query.get("search"):
+            named = Q(monitor_name__icontains=text) | Q(summary__icontains=text)
+            incidents = incidents.filter(named)
         page = self.page(filter_by_id(incidents, query, "monitor"))
         return self.get_paginated_response(IncidentSerializer(page, many=True).data)
 
@@ -71,7 +75,9 @@ class IncidentViewSet(TenantViewSet):
         self.find(Incident.objects.all())
         return self._act(actions.assign_incident, **self.read_body(AssignSerializer))
 
-    @extend_schema(request=NoteSerializer, responses=IncidentDetailSerializer)
+    @extend_schema(
+        operation_id="add_incident_note", request=NoteSerializer, responses=IncidentDetailSerializer
+    )
     @action(detail=True, methods=["post"])
     def notes(self, request: Request, **kwargs: str) -> Response:
         """Add a note to the timeline, of a resolved incident too."""

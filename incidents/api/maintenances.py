@@ -32,7 +32,9 @@ from monitors.queries import database_now
 MOST_MONITORS = 1000
 FILTERS = [
     OpenApiParameter("active", OpenApiTypes.BOOL, description="Whether it is on now."),
-    OpenApiParameter("monitor", OpenApiTypes.UUID, description="A monitor that it covers."),
+    OpenApiParameter(
+        "monitor", OpenApiTypes.STR, description="The id of a monitor that it covers."
+    ),
 ]
 
 
@@ -139,6 +141,7 @@ class MaintenanceViewSet(TenantViewSet):
 
     resource = "maintenances"
     singular = "maintenance"
+    live_fields = ("active", "next")
     conflicts = ("create", "partial_update")
 
     @extend_schema(parameters=FILTERS, responses=MaintenanceSerializer(many=True))
@@ -187,7 +190,7 @@ def _show_next(maintenance: Any, now: datetime) -> dict[str, str] | None:
 
 def _filtered(rows: QuerySet[Maintenance], request: Request) -> QuerySet[Maintenance]:
     query = request.query_params
-    if active := query.get("active"):
+    if (active := query.get("active")) is not None:
         if active not in ("true", "false"):
             detail = ErrorDetail("Must be true or false.", code="invalid")
             raise ValidationError({"active": [detail]})

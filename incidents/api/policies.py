@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -44,6 +44,8 @@ KINDS = ("rotation", "member", "channel")
 
 class TargetSerializer(StrictSerializer):
     """Whom a step pages: exactly one of a rotation, a member by address, or a channel."""
+
+    sometimes = KINDS
 
     rotation = ReferenceField(required=False)
     member = StrictText(max_length=254, required=False, help_text="A member's e-mail address.")
@@ -131,6 +133,7 @@ def _show_target(target: EscalationTarget) -> dict[str, str]:
     return {"channel": str(target.channel_id)}
 
 
+@extend_schema_serializer(component_name="EscalationPolicy")
 class PolicySerializer(StrictSerializer):
     """An escalation policy: whom to page, in which order, how long after each other."""
 

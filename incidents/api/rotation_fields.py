@@ -6,7 +6,11 @@ import re
 from datetime import datetime
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import (
+    PolymorphicProxySerializer,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
@@ -37,7 +41,13 @@ _HANDOFF = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(?::00)?")
 _FLAT = ("unit", "length", "handoff", "members", "restrictions")
 
 
-@extend_schema_field({"type": "string", "example": "2027-03-01T09:00"})
+@extend_schema_field(
+    {
+        "type": "string",
+        "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?$",
+        "example": "2027-03-01T09:00",
+    }
+)
 class HandoffField(serializers.Field[Any, Any, Any, Any]):
     """A wall-clock time to the minute, of the rotation's zone."""
 
@@ -134,6 +144,37 @@ class LayerField(WholeField):
     reader = LayerSerializer
 
 
+class LayeredRotationSerializer(StrictSerializer):
+    """A rotation of any number of layers; a later one wins where it has somebody."""
+
+    name = StrictText(max_length=120)
+    timezone = ZoneField(default="UTC")
+    layers = ListField(child=LayerField(), most=MOST_LAYERS)
+
+
+class FlatRotationSerializer(LayerSerializer):
+    """A rotation of one layer, whose fields stand beside the name."""
+
+    name = StrictText(max_length=120)
+    timezone = ZoneField(default="UTC")
+
+
+@extend_schema_serializer(component_name="Rotation")
+class RotationChangeSerializer(FlatRotationSerializer):
+    """What may be changed: either `layers`, or fields of the one layer."""
+
+    layers = ListField(child=LayerField(), most=MOST_LAYERS)
+
+
+# For the OpenAPI document; what reads both is below.
+NEW_ROTATION = PolymorphicProxySerializer(
+    component_name="Rotation",
+    serializers=[LayeredRotationSerializer, FlatRotationSerializer],
+    resource_type_field_name=None,
+)
+
+
+@extend_schema_serializer(component_name="Rotation")
 class OnCallRotationSerializer(StrictSerializer):
     """People who take turns. Of several layers a later one wins where it has somebody.
 

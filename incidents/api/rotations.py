@@ -25,7 +25,11 @@ from accounts.api.problems import Conflict, problem_response
 from accounts.api.views import TenantViewSet
 from accounts.models import Membership
 from incidents.api.fields import show_instant
-from incidents.api.rotation_fields import OnCallRotationSerializer
+from incidents.api.rotation_fields import (
+    NEW_ROTATION,
+    OnCallRotationSerializer,
+    RotationChangeSerializer,
+)
 from incidents.models import Rotation
 from incidents.oncall import rotations
 from incidents.oncall.calendar import calendar_feed, key_opens
@@ -81,7 +85,7 @@ class RotationViewSet(TenantViewSet):
         page = self.page(_whole())
         return self.get_paginated_response(OnCallRotationSerializer(page, many=True).data)
 
-    @extend_schema(request=OnCallRotationSerializer, responses={201: OnCallRotationSerializer})
+    @extend_schema(request=NEW_ROTATION, responses={201: OnCallRotationSerializer})
     def create(self, request: Request) -> Response:
         """Create a rotation. Slot 0 of each layer begins at its hand-off."""
         fields = self.read_body(OnCallRotationSerializer)
@@ -94,7 +98,7 @@ class RotationViewSet(TenantViewSet):
         """Read a rotation."""
         return _answer(self._find())
 
-    @extend_schema(request=OnCallRotationSerializer, responses=OnCallRotationSerializer)
+    @extend_schema(request=RotationChangeSerializer, responses=OnCallRotationSerializer)
     def partial_update(self, request: Request, **kwargs: str) -> Response:
         """Change a rotation. Whoever is on call stays it when only the members change."""
         rotation = self.find(_whole())
@@ -147,13 +151,21 @@ class RotationViewSet(TenantViewSet):
         found = shifts(load_schedule(rotation, since=since, until=until), since, until)
         return Response({"results": _show_shifts(found)})
 
-    @extend_schema(request=None, responses=OnCallRotationSerializer)
+    @extend_schema(
+        operation_id="rotate_rotation_calendar_key",
+        request=None,
+        responses=OnCallRotationSerializer,
+    )
     @action(detail=True, methods=["post"], url_path="rotate-calendar-key")
     def rotate_calendar_key(self, request: Request, **kwargs: str) -> Response:
         """Give the calendar feed a new address; the old one is dead at once."""
         return _answer(rotations.renew_calendar(rotation=self._find()))
 
-    @extend_schema(request=None, responses=OnCallRotationSerializer)
+    @extend_schema(
+        operation_id="revoke_rotation_calendar_key",
+        request=None,
+        responses=OnCallRotationSerializer,
+    )
     @action(detail=True, methods=["post"], url_path="revoke-calendar-key")
     def revoke_calendar_key(self, request: Request, **kwargs: str) -> Response:
         """Switch the calendar feed off; a new key switches it on again."""

@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 from django_scopes import scopes_disabled
 
+from accounts.audit import acting
 from incidents.lifecycle.actions import AlreadyResolved, acknowledge_incident
 from incidents.models import Incident
 from incidents.notifications.links import BadLink, ExpiredLink, read_link, still_holds
@@ -35,8 +36,11 @@ def acknowledge_by_link(request: HttpRequest, token: str) -> HttpResponse:
             raise Http404
         if request.method != "POST":
             return _show(request, incident, actor=link.actor)
-        with contextlib.suppress(AlreadyResolved):  # the page says so
-            acknowledge_incident(incident=incident, actor=f"{link.actor} (by link)"[:254])
+        actor = f"{link.actor} (by link)"[:254]
+        address = request.META.get("REMOTE_ADDR") or ""
+        # A resolved one is not acknowledged: the page says so.
+        with contextlib.suppress(AlreadyResolved), acting(actor, address=address):
+            acknowledge_incident(incident=incident, actor=actor)
         return redirect(request.path)
 
 

@@ -36,7 +36,7 @@ class AssignForm(forms.Form):
         members = Membership.objects.select_related("user").filter(accepted_at__isnull=False)
         self._members = {member.pk: member for member in members.order_by("user__email")}
         self._policies = {policy.pk: policy for policy in EscalationPolicy.objects.order_by("name")}
-        people = [(f"member:{pk}", m.user.get_full_name()) for pk, m in self._members.items()]
+        people = [(f"member:{pk}", m.get_full_name()) for pk, m in self._members.items()]
         policies = [(f"policy:{pk}", policy.name) for pk, policy in self._policies.items()]
         field = self.fields["to"]
         assert isinstance(field, forms.ChoiceField)

@@ -135,7 +135,7 @@ def say_overlap(
     if other is None:
         return "Another override is there at that time. Choose another time."
     return (
-        f"{straight(other.membership.user.get_full_name())} has an override from "
+        f"{straight(other.membership.get_full_name())} has an override from "
         f"{say_local(other.start, zone)} to {say_local(other.end, zone)}. "
         "Delete it first, or choose another time."
     )

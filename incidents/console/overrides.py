@@ -40,7 +40,7 @@ def edit(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     )
     if form.is_valid() and _save(form, row, zone):
         values = form.values()
-        name = straight(values["membership"].user.get_full_name())
+        name = straight(values["membership"].get_full_name())
         start, end = say_local(values["start"], zone), say_local(values["end"], zone)
         messages.success(request, f"{name} stands in from {start} to {end}.")
         return redirect("console:rotation", team=access.team.slug, pk=row.rotation_id)

@@ -58,8 +58,8 @@ def list_people() -> dict[Hashable, Person]:
     return {
         row.pk: Person(
             membership=row,
-            label=_short(straight(row.user.name), row.user.email),
-            name=straight(row.user.get_full_name()),
+            label=_short(straight(row.name), row.user.email),
+            name=straight(row.get_full_name()),
             shade=n % SHADES + 1,
         )
         for n, row in enumerate(rows)

@@ -295,7 +295,7 @@ def override(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         except Rotation.DoesNotExist:
             raise Http404 from None
         else:
-            name = straight(values["membership"].user.get_full_name())
+            name = straight(values["membership"].get_full_name())
             start, end = say_local(values["start"], zone), say_local(values["end"], zone)
             messages.success(request, f"{name} takes over from {start} to {end}.")
             return redirect(_address(access, rotation))

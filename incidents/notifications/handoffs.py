@@ -133,7 +133,7 @@ def _write_notices(handoffs: Sequence[_Handoff], at: datetime) -> list[Delivery]
         return []
     methods = usable_methods(people)
     rows = Membership.objects.select_related("user").filter(pk__in=people)
-    names = {row.pk: row.user.get_full_name() for row in rows}
+    names = {row.pk: row.get_full_name() for row in rows}
     notices = []
     for handoff, role, person in sides:
         method = _first_read_by_people(methods.get(person, ()))

@@ -46,7 +46,7 @@ def calendar_feed(rotation: Rotation, *, at: datetime) -> bytes:
     people = Membership.objects.select_related("user").filter(
         pk__in={shift.member for shift in found}
     )
-    names: dict[object, str] = {person.pk: person.user.get_full_name() for person in people}
+    names: dict[object, str] = {person.pk: person.get_full_name() for person in people}
     calendar = Calendar()
     calendar.add("prodid", "-//Tocsin//On-call//EN")
     calendar.add("version", "2.0")

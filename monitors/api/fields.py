@@ -8,12 +8,13 @@ import unicodedata
 from typing import Any
 from urllib.parse import urlsplit
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from accounts.api.fields import StrictChoice, StrictSerializer, StrictText, WholeField
-from monitors.ingest.fields import MOST_LABEL_KEY, MOST_LABEL_VALUE, MOST_LABELS
+from monitors.ingest.fields import LABELS_SCHEMA, MOST_LABEL_KEY, MOST_LABEL_VALUE, MOST_LABELS
 from monitors.models import Severity
 from monitors.schedule import InvalidSchedule, parse_cron
 from monitors.state import LATE, Cause, State
@@ -43,13 +44,14 @@ def check_web_address(url: str) -> None:
         raise ValidationError("Must be an http:// or https:// URL.", code="invalid")
 
 
-@extend_schema_field(
-    {
-        "type": "object",
-        "maxProperties": MOST_LABELS,
-        "additionalProperties": {"type": "string", "maxLength": MOST_LABEL_VALUE},
-    }
-)
+@extend_schema_field({"type": "string", "pattern": r"^https?://\S+$", "maxLength": MOST_URL})
+class WebAddressField(StrictText):
+    """An http or https URL."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MOST_URL, validators=[check_web_address], **options)
+
+
 class LabelsField(serializers.Field[Any, Any, Any, Any]):
     """An object of names to scalars, kept as texts: true, false and null as those words."""
 
@@ -76,6 +78,18 @@ class LabelsField(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: Any) -> Any:
         """Return the labels as they are."""
         return value
+
+
+class LabelsFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Labels in the OpenAPI document: sent as scalars, read as texts."""
+
+    target_class = "monitors.api.fields.LabelsField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        """Return the schema of a request's or an answer's labels."""
+        if direction == "request":
+            return dict(LABELS_SCHEMA)
+        return {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 def _label_text(value: Any) -> str:

@@ -46,7 +46,7 @@ def filter_monitors(monitors: QuerySet[Monitor], query: QueryDict) -> QuerySet[M
         monitors = monitors.filter(name=name)
     if search := query.get("search"):
         monitors = monitors.filter(Q(name__icontains=search) | Q(description__icontains=search))
-    if state := query.get("state"):
+    if (state := query.get("state")) is not None:
         monitors = _in_state(monitors, state)
     return monitors
 
@@ -61,12 +61,12 @@ def _in_state(monitors: QuerySet[Monitor], state: str) -> QuerySet[Monitor]:
 
 def filter_results(results: QuerySet[PushResult], query: QueryDict) -> QuerySet[PushResult]:
     """Return the results that the query string asks for. Raises ValidationError."""
-    if status := query.get("status"):
+    if (status := query.get("status")) is not None:
         if status not in ("pass", "fail"):
             raise refuse("status", "Must be one of: pass, fail.", "invalid_choice")
         results = results.filter(status=status)
     for name, lookup in (("since", "received_at__gte"), ("until", "received_at__lt")):
-        if text := query.get(name):
+        if (text := query.get(name)) is not None:
             try:
                 results = results.filter(**{lookup: parse_instant(text)})
             except (ValueError, OverflowError) as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from drf_spectacular.types import OpenApiTypes
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -13,6 +15,7 @@ from rest_framework.response import Response
 
 from accounts.api.pagination import PageOrder, parse_instant, parse_integer
 from accounts.api.views import TenantViewSet
+from monitors.api.export import export_results
 from monitors.api.filters import RESULT_FILTERS, filter_results, read_days
 from monitors.api.serializers import ResultSerializer, TransitionSerializer, UptimeSerializer
 from monitors.models import Monitor, PushResult, Transition
@@ -34,12 +37,58 @@ class MonitorHistory(TenantViewSet):
         responses=ResultSerializer(many=True),
     )
     @action(detail=True, page_order=BY_RECEIPT)
-    def results(self, request: Request, **kwargs: str) -> Response:
-        """List the pushes of a monitor, newest first."""
-        monitor = self.find(Monitor.objects.all())
-        results = PushResult.objects.filter(monitor=monitor)
-        page = self.page(filter_results(results, request.query_params))
+    def results(self, request: Request, **kwargs: str) -> HttpResponseBase:
+        """List the pushes of a monitor, newest first; `format=csv` gives all of them as a file."""
+        if request.query_params.get("format") == "csv":
+            return self._export(request, "csv")
+        page = self.page(self._results(request, self.find(Monitor.objects.all())))
         return self.get_paginated_response(ResultSerializer(page, many=True).data)
+
+    @extend_schema(
+        operation_id="export_monitor_results_csv",
+        parameters=RESULT_FILTERS,
+        responses={(200, "text/csv"): str},
+    )
+    @action(detail=True, url_path=r"results\.csv")
+    def results_csv(self, request: Request, **kwargs: str) -> HttpResponseBase:
+        """Export the pushes of a monitor as CSV, newest first, in one answer.
+
+        A text that a spreadsheet would take for a formula has an apostrophe in front.
+        """
+        return self._export(request, "csv")
+
+    @extend_schema(
+        operation_id="export_monitor_results_json",
+        parameters=RESULT_FILTERS,
+        responses=ResultSerializer(many=True),
+    )
+    @action(detail=True, url_path=r"results\.json", pagination_class=None)
+    def results_json(self, request: Request, **kwargs: str) -> HttpResponseBase:
+        """Export the pushes of a monitor as one JSON list, newest first."""
+        return self._export(request, "json")
+
+    def _results(self, request: Request, monitor: Monitor) -> QuerySet[PushResult]:
+        results = PushResult.objects.filter(monitor=monitor)
+        return filter_results(results, request.query_params)
+
+    def _export(self, request: Request, form: str) -> HttpResponseBase:
+        monitor = self.find(Monitor.objects.all())
+        return export_results(
+            monitor,
+            self._results(request, monitor),
+            form=form,
+            order=BY_RECEIPT,
+            until=database_now(),
+        )
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Answer what the path or `format` asks for: a download asks for no type of ours."""
+        exports = self.action in ("results_csv", "results_json")
+        as_csv = self.action == "results" and request.query_params.get("format") == "csv"
+        if exports or as_csv:
+            renderer = self.get_renderers()[0]
+            return renderer, renderer.media_type
+        return super().perform_content_negotiation(request, force)
 
     @extend_schema(
         operation_id="list_monitor_transitions", responses=TransitionSerializer(many=True)
@@ -55,7 +104,9 @@ class MonitorHistory(TenantViewSet):
         operation_id="read_monitor_uptime",
         parameters=[
             OpenApiParameter(
-                "days", OpenApiTypes.INT, description=f"1 to {MOST_DAYS}, default {DEFAULT_DAYS}."
+                "days",
+                {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": DEFAULT_DAYS},
+                description="How far back.",
             )
         ],
         responses=UptimeSerializer,

@@ -16,24 +16,26 @@ from accounts.access import get_object
 from accounts.api.problems import Conflict, QuotaReached
 from accounts.teams import NameTaken
 from monitors import services
+from monitors.api.bulk import BulkMonitors
 from monitors.api.filters import MONITOR_FILTERS, filter_monitors
 from monitors.api.history import MonitorHistory
 from monitors.api.serializers import (
+    CredentialRotationSerializer,
     MonitorSerializer,
     MonitorWithTokenSerializer,
-    RotationSerializer,
 )
 from monitors.models import Monitor
 from monitors.queries import database_now, standings, with_standing
 
 
-class MonitorViewSet(MonitorHistory):
+class MonitorViewSet(BulkMonitors, MonitorHistory):
     """The team's monitors."""
 
     resource = "monitors"
     singular = "monitor"
     conflicts = ("create", "partial_update")
-    quotas = ("create",)
+    quotas = ("create", "bulk")
+    live_fields = ("state", "cause", "last_push_at", "due_at")
 
     @extend_schema(parameters=MONITOR_FILTERS, responses=MonitorSerializer(many=True))
     def list(self, request: Request) -> Response:
@@ -87,19 +89,27 @@ class MonitorViewSet(MonitorHistory):
         services.resume_monitor(monitor=monitor)
         return self._answer(monitor)
 
-    @extend_schema(request=RotationSerializer, responses=MonitorSerializer)
+    @extend_schema(
+        operation_id="rotate_monitor_slug",
+        request=CredentialRotationSerializer,
+        responses=MonitorSerializer,
+    )
     @action(detail=True, methods=["post"], url_path="rotate-slug")
     def rotate_slug(self, request: Request, **kwargs: str) -> Response:
         """Give a monitor a new push URL."""
-        monitor, body = self._find(), self.read_body(RotationSerializer)
+        monitor, body = self._find(), self.read_body(CredentialRotationSerializer)
         services.rotate_slug(monitor=monitor, keep_old_for_seconds=body["keep_old_for"])
         return self._answer(monitor)
 
-    @extend_schema(request=RotationSerializer, responses=MonitorWithTokenSerializer)
+    @extend_schema(
+        operation_id="rotate_monitor_token",
+        request=CredentialRotationSerializer,
+        responses=MonitorWithTokenSerializer,
+    )
     @action(detail=True, methods=["post"], url_path="rotate-token")
     def rotate_token(self, request: Request, **kwargs: str) -> Response:
         """Give a monitor a new token, which is in this answer and never shown again."""
-        monitor, body = self._find(), self.read_body(RotationSerializer)
+        monitor, body = self._find(), self.read_body(CredentialRotationSerializer)
         token = services.rotate_token(monitor=monitor, keep_old_for_seconds=body["keep_old_for"])
         return self._answer(monitor, token=token)
 

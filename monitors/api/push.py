@@ -18,8 +18,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import QueryDict
 from django_scopes import scopes_disabled
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,16 +27,19 @@ from rest_framework.views import APIView
 from accounts.api.authentication import bearer_token
 from accounts.api.parsers import parse_json
 from accounts.api.problems import TooLarge, TooSlow, Unavailable
+from accounts.api.schema import ProblemSchema
 from accounts.ids import uuid7
 from monitors.ingest import record_push
 from monitors.ingest.body import MOST_BYTES, BodyOutcome
 from monitors.ingest.fields import (
     JSONNumber,
     PushAnswerSerializer,
+    PushFormSerializer,
     PushSerializer,
     invalid,
     read_fields,
 )
+from monitors.ingest.limits import Refusal, push_limits
 from monitors.ingest.push import NotStored, Push, TooManyWaiting
 from monitors.models import Monitor
 from monitors.services import token_is_valid
@@ -48,9 +50,14 @@ _CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _JSON_TYPES = {"application/json"}
 _FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
 UNAUTHORISED = "The token is missing or wrong."
+SLUG_OR_TOKEN: list[Any] = [{}, {"pushToken": []}]  # an empty entry: also without
+PUSH_BODY = {
+    "application/json": PushSerializer,
+    "application/x-www-form-urlencoded": PushFormSerializer,
+}
 RECEIPT_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
-    OpenApiTypes.STR,
+    {"type": "string", "maxLength": MOST_RECEIPT},
     OpenApiParameter.HEADER,
     description="Up to 64 characters; a repeat within 24 h gets the first answer, stored once.",
 )
@@ -74,9 +81,19 @@ class TooManyPushes(exceptions.Throttled):
         )
 
 
+class OverLimit(exceptions.Throttled):
+    """More pushes than the operator lets through."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(wait=refusal.wait)
+        self.detail = exceptions.ErrorDetail(refusal.text, "throttled")
+
+
 class PushView(APIView):
     """What the three endpoints share: reading the body, finding the monitor, storing."""
 
+    schema = ProblemSchema()
+    refusals: tuple[str, ...] = ("400", "401", "404", "408", "413", "429", "503")
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
     parser_classes: list[Any] = []
@@ -96,11 +113,27 @@ class PushView(APIView):
                     .first()
                 )
             if found is not None:
+                if (limits := push_limits()) is not None:
+                    limits.learn(slug, found.pk, found.team_id)
                 return found
         raise exceptions.NotFound("No monitor has this slug.")
 
+    def find_allowed(self, request: Request, slug: str) -> Monitor:
+        """Return the monitor of a slug that the request's token, if any, opens.
+
+        Raises NotFound, and TokenRefused for a wrong token, or a missing one that is required.
+        """
+        monitor = self.find_by_slug(slug)
+        token = bearer_token(request)
+        if token is None and monitor.require_token:
+            raise TokenRefused
+        if token is not None and not token_is_valid(monitor, token):
+            raise TokenRefused
+        return monitor
+
     def store(self, request: Request, monitor: Monitor, fields: dict[str, Any]) -> Response:
         """Store the push and answer 201, or say why not."""
+        _check_limits(request, monitor)
         try:
             answer = record_push(
                 Push(
@@ -129,44 +162,46 @@ class PushView(APIView):
 class SlugPushView(PushView):
     """Push a result; the slug in the path is the credential."""
 
+    refusals = (*PushView.refusals, "415")
+
     @extend_schema(
         operation_id="push_by_slug",
         tags=["push"],
-        auth=[{}, {"bearer": []}],  # type: ignore[list-item]  # an empty entry: also without
-        request=PushSerializer,
+        auth=SLUG_OR_TOKEN,
+        request=PUSH_BODY,
         responses={201: PushAnswerSerializer},
         parameters=[RECEIPT_PARAMETER],
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Store one result of the monitor with this slug."""
+        """Store one result of the monitor with this slug.
+
+        The same names may be given as a form, or in the query string without a body.
+        """
         refused = getattr(request._request, "scope", {}).get("tocsin.refused")
         if refused is not None:
             # The lane took it and the recorder would not: no database has to be asked again.
             raise _refusal(refused)
-        body = _read_body(request)
-        monitor = self.find_by_slug(slug)
-        token = bearer_token(request)
-        if token is None and monitor.require_token:
-            raise TokenRefused
-        if token is not None and not token_is_valid(monitor, token):
-            raise TokenRefused
+        body = read_push_body(request)
+        monitor = self.find_allowed(request, slug)
         return self.store(request, monitor, _read(request, body))
 
 
 class NamePushView(PushView):
     """Push a result by namespace and name; the bearer token is the credential."""
 
+    refusals = (*PushView.refusals, "415")
+
     @extend_schema(
         operation_id="push_by_name",
         tags=["push"],
-        auth=[{"bearer": []}],  # type: ignore[list-item]
-        request=PushSerializer,
+        auth=SLUG_OR_TOKEN[1:],
+        request=PUSH_BODY,
         responses={201: PushAnswerSerializer},
         parameters=[RECEIPT_PARAMETER],
     )
     def post(self, request: Request, namespace: str, name: str) -> Response:
-        """Store one result of the monitor of this name."""
-        body = _read_body(request)
+        """Store one result of the monitor of this name, by its token."""
+        body = read_push_body(request)
         token = bearer_token(request)
         if token is None or "\x00" in namespace + name:
             raise TokenRefused
@@ -181,32 +216,61 @@ class NamePushView(PushView):
         return self.store(request, monitor, _read(request, body))
 
 
+def _ping(operation_id: str, word: str) -> Any:
+    return extend_schema(
+        operation_id=operation_id,
+        tags=["push"],
+        auth=SLUG_OR_TOKEN,
+        request={"text/plain": str},
+        responses={201: PushAnswerSerializer},
+        parameters=[RECEIPT_PARAMETER],
+        description=f"Store a {word} of the monitor with this slug. A text body becomes the "
+        "message.",
+    )
+
+
+@extend_schema_view(get=_ping("ping_pass", "pass"), post=_ping("post_ping_pass", "pass"))
 class PingView(PushView):
     """Pass or fail without a body, for curl in a crontab."""
 
     status = "pass"
 
-    @extend_schema(
-        tags=["push"],
-        auth=[{}, {"bearer": []}],  # type: ignore[list-item]  # an empty entry: also without
-        request={"text/plain": str},
-        responses={201: PushAnswerSerializer},
-    )
     def get(self, request: Request, slug: str) -> Response:
         """Store a result of the monitor with this slug; a text body becomes the message."""
-        body = _read_body(request)
-        monitor = self.find_by_slug(slug)
-        token = bearer_token(request)
-        if (token is None and monitor.require_token) or (
-            token is not None and not token_is_valid(monitor, token)
-        ):
-            raise TokenRefused
+        body = read_push_body(request)
+        monitor = self.find_allowed(request, slug)
         message = body.decode("utf-8", "replace").replace("\x00", "�").strip()
         fields = read_fields({"status": self.status, "message": message or None}, typed=True)
         return self.store(request, monitor, fields)
 
-    head = get
-    post = get
+    def head(self, request: Request, slug: str) -> Response:
+        """Do what GET does."""
+        return self.get(request, slug)
+
+    def post(self, request: Request, slug: str) -> Response:
+        """Do what GET does."""
+        return self.get(request, slug)
+
+
+@extend_schema_view(get=_ping("ping_fail", "fail"), post=_ping("post_ping_fail", "fail"))
+class FailPingView(PingView):
+    """The same for a fail."""
+
+    status = "fail"
+
+
+def _check_limits(request: Request, monitor: Monitor) -> None:
+    """Count the push where that was not done in front of Django. Raises OverLimit."""
+    if (limits := push_limits()) is None:
+        return
+    counted = getattr(request._request, "scope", {}).get("tocsin.counted", ())
+    refusal = None
+    if "address" not in counted:
+        refusal = limits.check_address(request.META.get("REMOTE_ADDR") or "")
+    if refusal is None and "monitor" not in counted:
+        refusal = limits.check_monitor(monitor.pk, monitor.team_id)
+    if refusal is not None:
+        raise OverLimit(refusal)
 
 
 def _refusal(error: TooManyWaiting | NotStored) -> exceptions.APIException:
@@ -222,7 +286,8 @@ def _receipt(request: Request) -> str | None:
     return key or None
 
 
-def _read_body(request: Request) -> bytes:
+def read_push_body(request: Request) -> bytes:
+    """Return the body as it arrived. Raises TooLarge, TooSlow."""
     scope = getattr(request._request, "scope", {})
     outcome = scope.get("tocsin.body", BodyOutcome.COMPLETE)
     if outcome is BodyOutcome.TOO_LARGE:

@@ -5,29 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import ValidationError as InvalidValue
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from accounts.api.fields import (
+    SlugText,
     StrictBoolean,
     StrictInteger,
     StrictNumber,
     StrictSerializer,
     StrictText,
 )
-from accounts.models import validate_slug
 from monitors.api.fields import (
     MOST_NAME,
-    MOST_URL,
     CauseField,
     LabelsField,
     MonitorStateField,
     ResultStatusField,
     ScheduleField,
     SeverityField,
+    WebAddressField,
     check_monitor_name,
-    check_web_address,
 )
 from monitors.models import DAY_SECONDS, Monitor, PushResult
 from monitors.queries import Standing, push_url
@@ -44,8 +42,7 @@ class MonitorSerializer(StrictSerializer):
     # To be shown it needs `standings` in the context (see monitors.queries), and `token` if there
     # is one to show; to be changed it needs the present `monitor` there.
     id = serializers.UUIDField(read_only=True)
-    namespace = StrictText(
-        max_length=63,
+    namespace = SlugText(
         required=False,
         help_text="The team's slug unless given; a free one is claimed.",
     )
@@ -81,23 +78,13 @@ class MonitorSerializer(StrictSerializer):
     labels = LabelsField(required=False)
     require_token = StrictBoolean(required=False)
     arm_on_create = StrictBoolean(required=False)
-    runbook_url = StrictText(
-        max_length=MOST_URL, allow_blank=True, required=False, validators=[check_web_address]
-    )
+    runbook_url = WebAddressField(allow_blank=True, required=False)
     state = MonitorStateField()
     cause = CauseField(allow_null=True)
     last_push_at = serializers.DateTimeField(read_only=True, allow_null=True)
     due_at = serializers.DateTimeField(read_only=True, allow_null=True)
     paused = serializers.BooleanField(read_only=True)
     created_at = serializers.DateTimeField(read_only=True)
-
-    def validate_namespace(self, value: str) -> str:
-        """Return the name. Raises ValidationError for one that no namespace has."""
-        try:
-            validate_slug(value)
-        except InvalidValue as error:
-            raise ValidationError(error.messages[0], code="invalid") from error
-        return value
 
     def validate_name(self, value: str) -> str:
         """Return the name. Raises ValidationError for one that cannot be pushed to."""
@@ -161,7 +148,7 @@ class MonitorWithTokenSerializer(MonitorSerializer):
     token = serializers.CharField(read_only=True, allow_null=True)
 
 
-class RotationSerializer(StrictSerializer):
+class CredentialRotationSerializer(StrictSerializer):
     """How long the old credential goes on working."""
 
     keep_old_for = StrictInteger(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
@@ -157,6 +158,25 @@ def _label_text(scalar: Any) -> str:
     raise invalid("labels", "Values must be texts, numbers, booleans or null.")
 
 
+LABELS_SCHEMA = {
+    "type": "object",
+    "maxProperties": MOST_LABELS,
+    "additionalProperties": {
+        "nullable": True,
+        "anyOf": [
+            {"type": "string", "maxLength": MOST_LABEL_VALUE},
+            {"type": "number"},
+            {"type": "boolean"},
+        ],
+    },
+}
+
+
+@extend_schema_field(LABELS_SCHEMA)
+class _LabelsField(serializers.DictField):
+    """Names to scalars."""
+
+
 class PushSerializer(serializers.Serializer[Any]):
     """The body of a push, for the OpenAPI schema; `read_fields` is what reads it."""
 
@@ -176,11 +196,19 @@ class PushSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         help_text="Longer than 10,000 characters is cut and marked; alias `msg`.",
     )
-    labels = serializers.DictField(
+    labels = _LabelsField(
         required=False,
         allow_null=True,
         help_text="Up to 32 names (1 to 63 characters) to texts, numbers, booleans or null.",
     )
+
+
+class PushFormSerializer(serializers.Serializer[Any]):
+    """The same as a form, which has no labels."""
+
+    status = serializers.ChoiceField(choices=["pass", "fail", "up", "down"])
+    latency_ms = serializers.FloatField(required=False, min_value=0, max_value=MOST_LATENCY_MS)
+    message = serializers.CharField(required=False, allow_blank=True)
 
 
 class PushAnswerSerializer(serializers.Serializer[Any]):

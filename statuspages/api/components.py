@@ -95,6 +95,7 @@ class StatusPageComponentViewSet(TenantViewSet):
 
     resource = "status_page_components"
     singular = "status_page_component"
+    live_fields = ("current_status",)
     conflicts = ("create", "partial_update")
     lookup_url_kwarg = "component"
     page_order = IN_ORDER

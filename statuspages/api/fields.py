@@ -143,7 +143,13 @@ class ComponentStatusesField(serializers.Field[Any, Any, Any, Any]):
     {
         "type": "object",
         "properties": {
-            name: {"type": "string", "nullable": True, "example": "#1a7f37"} for name in COLOURS
+            name: {
+                "type": "string",
+                "nullable": True,
+                "pattern": "^(#[0-9a-fA-F]{6})?$",
+                "example": "#1a7f37",
+            }
+            for name in COLOURS
         },
         "additionalProperties": False,
         "description": '#rrggbb each; null and "" are the usual ones. Without a dark_ one of its '
@@ -166,8 +172,10 @@ class ColoursField(serializers.Field[Any, Any, Any, Any]):
 @extend_schema_field(
     {
         "type": "object",
+        "additionalProperties": False,
         "properties": {
-            name: {"type": "number", "minimum": 0, "maximum": 1} for name in ("major", "partial")
+            name: {"type": "number", "minimum": 0, "maximum": 1, "nullable": True}
+            for name in ("major", "partial")
         },
     }
 )

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from accounts.access import get_object
 from accounts.api.fields import (
+    SlugText,
     StrictBoolean,
     StrictChoice,
     StrictInteger,
@@ -37,7 +38,7 @@ class StatusPageSerializer(StrictSerializer):
 
     id = serializers.UUIDField(read_only=True)
     name = StrictText(max_length=120)
-    slug = StrictText(max_length=63)
+    slug = SlugText()
     description = StrictText(max_length=1000, required=False, allow_blank=True)
     support_url = StrictText(
         max_length=500, required=False, allow_blank=True, help_text="http, https or mailto."
@@ -118,6 +119,7 @@ class StatusPageViewSet(TenantViewSet):
 
     resource = "status_pages"
     singular = "status_page"
+    live_fields = ("domain_verified_at", "domain_checked_at", "domain_problem")
     conflicts = ("create", "partial_update")
     most_body_bytes = MOST_BODY_BYTES
 

@@ -88,7 +88,10 @@ class StatusPagePostSerializer(StrictSerializer):
         required=False, help_text="true unless given; a draft is seen by nobody."
     )
     notify = StrictBoolean(required=False, write_only=True, help_text=_NOTIFY)
-    automatic = serializers.BooleanField(read_only=True, help_text="Whether it goes on by itself.")
+    automatic = StrictBoolean(
+        required=False,
+        help_text="Whether it goes on by itself. false takes it over; true may be sent back.",
+    )
     updates = PostUpdateSerializer(many=True, read_only=True)
     created_at = serializers.DateTimeField(read_only=True)
 
@@ -148,6 +151,7 @@ class StatusPagePostViewSet(TenantViewSet):
         """Write a post, with its first update."""
         page = self._page()
         fields = self.read_body(StatusPagePostSerializer, page=page)
+        fields.pop("automatic", None)  # what a person writes never is, and planned work always
         fields["components"] = _claims(fields)
         started_at = fields.pop("started_at", None)
         planned = [name for name in _SCHEDULE if fields.get(name) is not None]
@@ -171,7 +175,7 @@ class StatusPagePostViewSet(TenantViewSet):
 
     @extend_schema(request=StatusPagePostSerializer, responses=StatusPagePostSerializer)
     def partial_update(self, request: Request, **kwargs: str) -> Response:
-        """Change a post, publish a draft, or, with another status or a body, add an update."""
+        """Change, publish or take over a post, or, with another status or a body, add an update."""
         post = self._find()
         fields = self.read_body(StatusPagePostSerializer, partial=True, page=post.page)
         said = {name: fields.pop(name) for name in ("status", "body", "at") if name in fields}

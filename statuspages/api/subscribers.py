@@ -48,6 +48,8 @@ _FIXED = ("kind", "address")
 class StatusPageSubscriberSerializer(StrictSerializer):
     """Who is told of a page's posts."""
 
+    sometimes = ("secret",)
+
     id = serializers.UUIDField(read_only=True)
     kind = StrictChoice(SubscriberKind.choices, help_text="Cannot be changed.")
     address = StrictText(
@@ -101,6 +103,7 @@ class StatusPageSubscriberViewSet(TenantViewSet):
 
     resource = "status_page_subscribers"
     singular = "status_page_subscriber"
+    live_fields = ("state", "confirmed_at")
     conflicts = ("create",)
     lookup_url_kwarg = "subscriber"
 
@@ -192,9 +195,9 @@ def _show(page: StatusPage, rows: Sequence[Subscriber]) -> list[dict[str, Any]]:
 
 
 def _filter(rows: QuerySet[Subscriber], query: QueryDict) -> QuerySet[Subscriber]:
-    if state := query.get("state"):
+    if (state := query.get("state")) is not None:
         rows = rows.filter(STANDINGS[_word("state", state, list(STANDINGS))])
-    if kind := query.get("kind"):
+    if (kind := query.get("kind")) is not None:
         rows = rows.filter(kind=_word("kind", kind, SubscriberKind.values))
     return rows
 

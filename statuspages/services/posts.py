@@ -166,20 +166,25 @@ def update_post(
     post: Post,
     components: Mapping[Component, str] | None = None,
     published: bool | None = None,
+    automatic: bool | None = None,
     notify: bool = True,
     actor: str = "",
     **fields: Any,
 ) -> Post:
     """Change `title`, `impact`, `started_at`, the schedule, the components (whole), or publish it.
 
-    What the monitors wrote is the person's from then on, unless it is only published; what is
-    published stays so. Raises BadField, ComponentGone, Post.DoesNotExist.
+    What the monitors wrote is the person's from then on, unless it is only published; with
+    `automatic` false also if nothing else changes. What is published stays so. Raises BadField,
+    ComponentGone, Post.DoesNotExist.
     """
     refuse_unknown(fields, _FIELDS)
     with changing_page(post.page_id) as page:
         found = Post.objects.get(pk=post.pk, page=page)
         if published is False and found.published_at is not None:
             raise BadField("published", "What visitors have read cannot become a draft again.")
+        taken = automatic is False and found.automatic
+        if taken and found.is_maintenance:
+            raise BadField("automatic", "Planned work goes on by itself until it is cancelled.")
         # What was read may be sent back: only what differs is a change.
         fields = {name: value for name, value in fields.items() if getattr(found, name) != value}
         for name, value in fields.items():
@@ -188,7 +193,7 @@ def update_post(
         if "started_at" in fields:
             _check_start(found)
         claimed = components is not None and _claim(found, components)
-        if fields or claimed:
+        if fields or claimed or taken:
             take_over(found, found.status)
         if claimed or {"scheduled_for", "scheduled_until"} & set(fields):
             move_window(found)

@@ -151,14 +151,14 @@ def _by_link(
     Also where the page is published no more, and where it has another slug by now: mails are kept
     for years, and whoever wants to leave must be able to.
     """
+    if request.method not in _ALLOWED:  # before anything is known of the page
+        return HttpResponseNotAllowed(_ALLOWED)
     page = _any_page(slug)
     subscriber = read(page, token)
     if page is None and subscriber is not None:
         page = subscriber.page
     if page is None:
         return absent(request, "subscribe")
-    if request.method not in _ALLOWED:
-        return HttpResponseNotAllowed(_ALLOWED)
     if subscriber is None:
         return _gone(request, page)
     try:

@@ -26,7 +26,7 @@ from monitors.models import Heartbeat, Monitor, PushKey, PushReceipt, Secret
 from monitors.services import create_monitor
 from tests.factories import TeamFactory
 
-ROOMS = ["accounts", "monitors", "incidents", "statuspages"]
+ROOMS = ["accounts", "monitors", "incidents", "statuspages", "manifests"]
 # Tables of the installation, which belong to no team, each with its reason.
 SHARED = {
     "accounts.User": "a person may be in several teams",
@@ -139,7 +139,7 @@ def test_the_lists_of_exceptions_hold_nothing_that_is_gone():
 
 
 def test_references_point_down_the_rooms():
-    """statuspages → incidents → monitors → accounts, never up."""
+    """manifests → statuspages → incidents → monitors → accounts, never up."""
     for model in OURS:
         for field in [*references(model), *model._meta.many_to_many]:
             there = field.related_model._meta.app_label

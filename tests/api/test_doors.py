@@ -30,6 +30,8 @@ def ours(api: Api, team: Team) -> dict[str, str]:
         "monitors": api.make("monitors", name="m")["id"],
         "members": api.make("members", email="new@example.org")["id"],
         "invitations": api.make("invitations", email="newer@example.org")["id"],
+        "api-keys": api.make("api-keys", name="k")["id"],
+        "namespaces": api.make("namespaces", name="spare")["id"],
         "channels": channel["id"],
         "alert-rules": api.make("alert-rules", name="a")["id"],
         "escalation-policies": api.make(
@@ -59,6 +61,8 @@ CALLS = [
     ("monitors", "POST", "/rotate-slug"),
     ("monitors", "POST", "/rotate-token"),
     ("monitors", "GET", "/results"),
+    ("monitors", "GET", "/results.csv"),
+    ("monitors", "GET", "/results.json"),
     ("monitors", "GET", "/transitions"),
     ("monitors", "GET", "/uptime"),
     ("incidents", "GET", ""),
@@ -112,7 +116,14 @@ CALLS = [
     ("invitations", "PATCH", ""),
     ("invitations", "DELETE", ""),
     ("invitations", "POST", "/resend"),
+    ("api-keys", "GET", ""),
+    ("api-keys", "PATCH", ""),
+    ("api-keys", "DELETE", ""),
+    ("namespaces", "GET", ""),
+    ("namespaces", "DELETE", ""),
 ]
+# What is looked at with the scope admin alone.
+ADMINS_ONLY = {"api-keys", "audit-events"}
 
 
 @pytest.mark.parametrize(("resource", "method", "rest"), CALLS)
@@ -135,10 +146,17 @@ def test_a_read_key_reads_and_nothing_more(
 ) -> None:
     reader = Api(make_key(team, Scope.READ))
     response = reader(method, f"{resource}/{ours[resource]}{rest}", {})
-    assert response.status_code == (200 if method == "GET" else 403)
+    may_look = method == "GET" and resource not in ADMINS_ONLY
+    assert response.status_code == (200 if may_look else 403)
     assert reader("POST", resource, {"name": "x"}).status_code in (403, 405)
     if response.status_code == 403:
         assert response["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("resource", sorted(ADMINS_ONLY))
+def test_keys_and_the_audit_log_are_for_administrators(team: Team, resource: str) -> None:
+    for scope, status in ((Scope.READ, 403), (Scope.WRITE, 403), (Scope.ADMIN, 200)):
+        Api(make_key(team, scope))("GET", resource, expect=status)
 
 
 def test_a_write_key_writes(team: Team) -> None:

@@ -108,6 +108,12 @@ def test_filters(api: Api, team: Team, rival: Api) -> None:
     assert ids("state=open") == [str(incident.pk)]
     assert ids("state=acknowledged") == []
     assert ids(f"monitor={incident.monitor_id}") == [str(incident.pk)]
+    with scopes_disabled():
+        Incident.objects.filter(pk=other.pk).update(summary="orders are 50% late")
+    assert ids("search=Fleet") == [str(incident.pk)], "a summary"
+    assert ids(f"search={other.monitor_name}&state=resolved") == [str(other.pk)], "a name"
+    assert ids("search=50%25") == [str(other.pk)]
+    assert ids("search=theirs") == []
     for nobody in (foreign["id"], "01890000-0000-7000-8000-000000000000", "nonsense"):
         assert ids(f"monitor={nobody}") == []
     api("GET", "incidents?state=odd", expect=400)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
-from accounts.invitations import MOST_OPEN
+from accounts.invitations import MOST_OPEN, accept_invitation
 from accounts.models import Invitation, Membership, Scope, Team, User
 from incidents.models import ContactMethod, Rotation, RotationLayer, RotationMember
 from tests.conftest import Api
@@ -66,8 +67,27 @@ def test_members_are_found_by_address(api: Api, rival: Api) -> None:
 
 
 def test_a_person_keeps_their_own_name(api: Api) -> None:
+    # Before they have accepted it is not the team's to know.
     UserFactory(email="ana@example.org", name="Ana")
-    assert api.make("members", email="ana@example.org", name="Imposter")["name"] == "Ana"
+    made = api.make("members", email="ana@example.org", name="Imposter")
+    assert made["name"] == "Imposter"
+    with scopes_disabled():
+        Membership.objects.filter(pk=made["id"]).update(accepted_at=now())
+    assert api.get(f"members/{made['id']}")["name"] == "Ana"
+
+
+def test_another_address_of_a_person_is_not_led_to_them(api: Api) -> None:
+    ana = UserFactory(email="ana@example.org", name="Ana")
+    EmailAddress.objects.create(user=ana, email="secret@example.com", verified=True)
+    made = api.make("members", email="secret@example.com")
+    assert made["email"] == "secret@example.com"
+    api("POST", "members", {"email": "secret@example.com"}, expect=409)
+    with scopes_disabled():
+        invitation = Invitation.objects.get()
+    joined = accept_invitation(invitation=invitation, user=ana, now=now())
+    assert (str(joined.pk), joined.user) == (made["id"], ana)
+    shown = api.get(f"members/{made['id']}")
+    assert (shown["email"], shown["name"]) == ("ana@example.org", "Ana")
 
 
 def test_a_second_place_for_a_person_is_a_conflict(api: Api) -> None:
@@ -113,6 +133,9 @@ def test_a_role_can_change_and_nothing_else(api: Api) -> None:
     changed = api("PATCH", path, made | {"role": "viewer", "name": "Bo"}, expect=200).json()
     assert changed == made | {"role": "viewer"}
     assert api("PATCH", path, {}, expect=200).json() == changed
+    for one in (path, f"invitations/{only(api, 'invitations')['id']}"):
+        answer = api("PATCH", one, {"email": "eve@example.org", "role": "owner"}, expect=400).json()
+        assert [(e["field"], e["code"]) for e in answer["errors"]] == [("email", "immutable")]
     assert only(api, "invitations")["role"] == "viewer", "what is offered is what the place is"
     for body, field in (({"role": "x"}, "role"), ({"nme": "x"}, "nme"), ({"role": 1}, "role")):
         answer = api("PATCH", path, body, expect=400).json()

@@ -26,6 +26,7 @@ def test_planned_maintenance_is_announced_and_goes_on_by_itself(
     moved = api("PATCH", one, later, expect=200).json()
     assert moved["started_at"] == moved["scheduled_for"] == later["scheduled_for"]
     assert moved["automatic"] is True
+    assert refused(api, "PATCH", one, {"automatic": False}) == ("automatic", "invalid")
     api.make(f"{one}/updates", status="in_progress")
     assert api.get(one)["automatic"] is True
     api.make(f"{one}/updates", status="verifying")

@@ -198,6 +198,9 @@ def test_a_persons_word_takes_over_and_publishing_does_not(api: Api, path: str) 
 
     assert is_automatic_after("PATCH", one, {"published": True})
     assert is_automatic_after("PATCH", one, {"title": "Slow"})
+    assert is_automatic_after("PATCH", one, {"automatic": True})
+    assert not is_automatic_after("PATCH", one, {"automatic": False})
+    assert not api("PATCH", one, {"automatic": True}, expect=200).json()["automatic"]
     assert not is_automatic_after("PATCH", one, {"title": "Slower"})
     assert not is_automatic_after("POST", f"{one}/updates", {"body": "x"})
     update = api.get(one)["updates"][0]["id"]

@@ -37,6 +37,7 @@ INSIDE = {
     "deliveries": "channels/deliveries/",
     "members": "settings/members",
     "keys": "settings/keys",
+    "audit": "settings/audit",
     "channels": "channels/",
 }
 # Lists of things that have pages of their own: the first of each is taken too.

@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from django_scopes import scopes_disabled
 from playwright.sync_api import Page
 
+from accounts.audit import acting
 from accounts.models import Membership
 from incidents.destinations import create_channel
 from incidents.lifecycle.actions import acknowledge_incident
@@ -19,7 +20,7 @@ from incidents.oncall.overrides import create_override
 from incidents.oncall.rotations import LayerValues, create_rotation
 from incidents.policies.policies import StepValues, create_policy
 from incidents.rules import create_rule
-from monitors.services import pause_monitor
+from monitors.services import delete_monitor, pause_monitor, rotate_slug, update_monitor
 from tests.console.personas import make_incident, make_monitor, push
 
 pytestmark = pytest.mark.browser
@@ -103,6 +104,10 @@ def test_pages_of_a_team(owner, people):
         timezone="Europe/Berlin",
     )
     pending = make_monitor(people.team, name="pending-one")
+    with acting("a-person-with-a-long-name@acme.example", address="2001:db8::7"):
+        update_monitor(monitor=pending, grace=9, description="w" * 300, labels=labels)
+        rotate_slug(monitor=pending)
+        delete_monitor(monitor=make_monitor(people.team, name=name[:50]))
     for address in (
         "/t/acme/",
         "/t/acme/monitors/",
@@ -137,6 +142,8 @@ def test_pages_of_a_team(owner, people):
         f"/t/acme/maintenance/{window.pk}/edit",
         "/t/acme/settings/members",
         "/t/acme/settings/keys",
+        "/t/acme/settings/audit",
+        "/t/acme/settings/audit?search=nothing",
     ):
         check(owner, address)
 
@@ -152,6 +159,7 @@ def test_empty_pages_and_refused_forms(owner):
         "/t/acme/on-call/policies/new",
         "/t/acme/on-call/rules/",
         "/t/acme/maintenance/",
+        "/t/acme/settings/audit",
         "/t/new",
     ):
         check(owner, address)

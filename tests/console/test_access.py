@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
@@ -13,7 +16,7 @@ from django_scopes import scopes_disabled
 from accounts.access import access_for_member
 from accounts.invitations import create_invitation
 from accounts.keys import create_api_key
-from accounts.models import ApiKey, Membership, Scope
+from accounts.models import ApiKey, Membership, Scope, Team, User
 from config import urls_console
 from incidents.contacts import ensure_account_methods
 from incidents.destinations import create_channel
@@ -34,6 +37,9 @@ from tests.console.personas import make_incident, make_monitor
 from tests.console.pictures import make_png
 
 HOUR = timedelta(hours=1)
+# Form tokens, and what time it is.
+CHANGING = re.compile(rb'value="[A-Za-z0-9]{64}"|data-now="[^"]*"|<time.*?</time>', re.DOTALL)
+WRITING = re.compile("INSERT|UPDATE|DELETE")
 # No team's: visitors, making a team, and what comes before being in one.
 OPEN = {
     "start",
@@ -94,6 +100,7 @@ CHANGES = ACTIONS | {
     "monitor-edit",
     "monitor-delete",
     "keys",
+    "audit",
     "member-remove",
     "channel-new",
     "channel-edit",
@@ -123,7 +130,19 @@ CHANGES = ACTIONS | {
     "status_page_subscriber_edit",
     "status_page_subscriber_delete",
 }
+ADMINS = {
+    "keys",
+    "key-revoke",
+    "audit",
+    "member-invite",
+    "member-invite-again",
+    "member-role",
+    "member-remove",
+    "invitation-resend",
+    "invitation-revoke",
+}
 # What viewers do too: it is about themselves alone.
+OWN_PAGES = {"member-leave", "contact-new", "contact-edit", "contact-quiet", "contact-delete"}
 OWN_ACTIONS = {"contact-verify", "contact-code", "contact-test", "contact-move", "contact-enable"}
 
 
@@ -131,6 +150,13 @@ def ids_of(pattern, pk):
     """What stands in a path besides the team: "pk" by the route's name, others by their own."""
     names = set(pattern.pattern.converters) - {"team"}
     return {name: pk(pattern.name if name == "pk" else name) for name in names}
+
+
+def said(answer):
+    """Return what of an answer could tell one thing from another."""
+    names = ("Content-Type", "Location", "Allow", "Cache-Control", "Vary")
+    body = CHANGING.sub(b"", answer.content)
+    return answer.status_code, [answer.get(name) for name in names], body
 
 
 def addresses(people, pk):
@@ -250,6 +276,84 @@ def test_a_foreign_id_is_as_missing_as_any(people, things, browse):
             foreign, missing = method(mine), method(none)
             assert foreign.status_code == missing.status_code, name
             assert foreign.status_code in {404, 405}, name
+
+
+def test_ids_below_a_page_of_ones_own_are_as_missing_as_any(people, things, browse):
+    client = browse(people.stranger)
+    with scopes_disabled():
+        elsewhere = Team.objects.get(slug="elsewhere")
+    page = create_page(team=elsewhere, name="Elsewhere", slug="elsewhere")
+    post = create_post(page=page, title="Fine", actor="a@acme.example")
+    own = {"pk": page.pk, "post": post.pk}
+    tried = 0
+    for pattern in urls_console.urlpatterns:
+        ids = ids_of(pattern, things)
+        foreign = {name: pk for name, pk in ids.items() if name not in ("pk", "kind")}
+        for kept in ({"pk"}, {"pk", "post"}):
+            if not set(ids) > kept or not set(foreign) - kept:
+                continue
+            named = {"team": "elsewhere", **ids, **{name: own[name] for name in kept}}
+            none = named | dict.fromkeys(set(foreign) - kept, uuid4())
+            paths = [reverse(f"console:{pattern.name}", kwargs=kwargs) for kwargs in (named, none)]
+            for method in (client.get, client.post):
+                answers = [method(path) for path in paths]
+                assert answers[0].status_code in {404, 405}, pattern.name
+                assert answers[0].status_code == answers[1].status_code, pattern.name
+                assert said(answers[0]) == said(answers[1]), pattern.name
+                tried += 1
+    assert tried > 20
+
+
+def test_another_team_is_as_missing_as_one_that_is_not_there(people, things, browse):
+    client = browse(people.stranger)
+    for name, address in addresses(people, things):
+        if name == "settings":  # leads on to members, which asks
+            continue
+        nowhere = address.replace("/t/acme/", "/t/nowhere/")
+        for method in (client.get, client.post):
+            assert said(method(address)) == said(method(nowhere)), name
+
+
+def test_whose_role_is_too_small_learns_nothing_of_what_is_there(people, things, browse):
+    for user, names in ((people.viewer, CHANGES), (people.member, ADMINS)):
+        client = browse(user)
+        for pattern in urls_console.urlpatterns:
+            name, ids = pattern.name, ids_of(pattern, things)
+            if name not in names or not ids:
+                continue
+            mine = reverse(f"console:{name}", kwargs={"team": "acme", **ids})
+            none = reverse(
+                f"console:{name}",
+                kwargs={"team": "acme", **ids, **dict.fromkeys(set(ids) - {"kind"}, uuid4())},
+            )
+            assert client.post(mine).status_code == 403, name
+            assert said(client.post(mine)) == said(client.post(none)), name
+
+
+def test_every_role_sees_the_pages_that_are_its_own(people, things, browse):
+    with scopes_disabled():
+        admin = User.objects.create_user("admin@acme.example")
+        Membership.objects.create(team=people.team, user=admin, role="admin")
+    for user in (people.member, admin, people.owner):
+        client = browse(user)
+        for name, address in addresses(people, things):
+            if name in ACTIONS | OWN_ACTIONS:
+                continue
+            hidden = user == people.member and name in ADMINS
+            wanted = {403} if hidden else {200}
+            if name.startswith("contact-") and user != people.viewer:
+                wanted = {200, 404}  # the viewer's own
+            assert client.get(address, follow=True).status_code in wanted, (user, name)
+
+
+def test_pages_that_are_looked_at_write_nothing(people, things, browse):
+    client = browse(people.viewer)
+    for name, address in addresses(people, things):
+        if name not in CHANGES | OWN_ACTIONS | OWN_PAGES:
+            with CaptureQueriesContext(connection) as done:
+                client.post(address)
+            written = [each["sql"] for each in done if WRITING.match(each["sql"])]
+            assert not [sql for sql in written if "django_session" not in sql], name
 
 
 def test_viewers_look_and_change_nothing(people, things, browse):
