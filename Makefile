@@ -54,12 +54,14 @@ lock:
 	@test -x "$(UV)" || { test -x $(BIN)/python || $(PYTHON) -m venv .venv; $(BIN)/python -m pip install -qq uv; }
 	@for set in base dev; do $(COMPILE) requirements/$$set.in -o requirements/$$set.txt || exit 1; done
 
-# Installs when the content of the lock has changed, not at every touch of the file.
-$(INSTALLED): requirements/dev.txt
+# Installs when the content of the lock has changed, not at every touch of the file; then the
+# command `tocsin`, as a link to tocsin/.
+$(INSTALLED): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or later is needed; say which with PYTHON=..." >&2; exit 1; }
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@cmp -s requirements/dev.txt $@ || { \
 	  echo "Installing the locked requirements into .venv (about a minute, once)" && \
 	  $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt; }
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 	@cp requirements/dev.txt $@

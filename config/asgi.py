@@ -22,6 +22,7 @@ from config.hosts import Hosts
 from monitors import ingest
 from monitors.ingest.body import BodyOutcome, read_body, replay
 from monitors.ingest.lane import Event, LaneRefused, Receive, Scope, Send, fast_slug, try_lane
+from monitors.ingest.limits import PushLimits, Refusal, push_limits
 from monitors.ingest.recorder import Recorder
 from statuspages.serving.lane import PREFIX as PAGES
 from statuspages.serving.lane import PageLane
@@ -45,6 +46,7 @@ class Application:
         self._slots = asyncio.Semaphore(settings.DJANGO_SLOTS)
         self._queued = 0
         self._lane_is_on: bool = settings.PUSH_LANE
+        self._limits = push_limits()
         self._host = settings.BASE_HOST.encode()
         self._hosts = Hosts(settings.BASE_URL, embedded=settings.EMBEDDED)
         self._pages = PageLane(Source(ingest.connection_parameters))
@@ -121,6 +123,11 @@ class Application:
         outcome, body = await read_body(receive)
         if outcome is BodyOutcome.GONE:
             return
+        if self._limits is not None:
+            slug, refusal = _count_push(self._limits, scope, slug)
+            if refusal is not None:
+                await _problem(send, 429, refusal.text, wait=refusal.wait)
+                return
         if slug is not None and self.recorder is not None and outcome is BodyOutcome.COMPLETE:
             try:
                 if await try_lane(self.recorder, slug, body, send):
@@ -158,6 +165,26 @@ class Application:
             await self._django.send_answer(answer, send)
 
 
+def _count_push(
+    limits: PushLimits, scope: Scope, slug: str | None
+) -> tuple[str | None, Refusal | None]:
+    """Return the slug if the lane may take the push, and why it is refused, if it is.
+
+    What is counted here is not counted again by the views. A slug that is not known yet is left to
+    them: they look it up anyway.
+    """
+    address, _ = scope.get("client") or ("", 0)
+    refusal = limits.check_address(address)
+    scope["tocsin.counted"] = {"address"}
+    if refusal is not None or slug is None or not limits.needs_monitor:
+        return slug, refusal
+    known = limits.whose(slug)
+    if known is None:
+        return None, None
+    scope["tocsin.counted"].add("monitor")
+    return slug, limits.check_monitor(*known)
+
+
 async def _plain(
     send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
@@ -171,8 +198,10 @@ async def _plain(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _problem(send: Send, status: int, detail: str) -> None:
-    retry = ((b"retry-after", b"1"),) if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
+async def _problem(send: Send, status: int, detail: str, *, wait: int = 0) -> None:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait = 1
+    retry = ((b"retry-after", b"%d" % wait),) if wait else ()
     body = json.dumps(problem(status, detail)).encode()
     content_type = (b"content-type", CONTENT_TYPE.encode())
     await _plain(send, status, body, (content_type, *retry))

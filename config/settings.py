@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import bootstrap_wrapper
 import environ
 
+from accounts.limits import Limit, parse_limit
 from config import embedded
 
 env = environ.Env()
@@ -35,6 +36,13 @@ def _required(name: str, *, embedded_value: str) -> str:
     raise environ.ImproperlyConfigured(f"Set {name}: production does not start without it.")
 
 
+def _limit(name: str) -> Limit | None:
+    try:
+        return parse_limit(env.str(name, ""))
+    except ValueError as error:
+        raise environ.ImproperlyConfigured(f"{name}: {error}") from error
+
+
 PORT = env.int("PORT", 8000)
 BASE_URL = env.str("BASE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 BASE_HOST = urlsplit(BASE_URL).netloc
@@ -52,8 +60,13 @@ TOCSIN_ROLE = env.str("TOCSIN_ROLE", "all")  # all, web or ingest
 
 # --- what an operator may limit -------------------------------------------------------------
 PUSH_LANE = env.str("PUSH_LANE", "on") != "off"
+API_LIMIT = _limit("API_LIMIT")  # requests of one key, such as 600/min
+PUSH_LIMIT_SLUG = _limit("PUSH_LIMIT_SLUG")  # pushes of one monitor, in one process
+PUSH_LIMIT_ADDRESS = _limit("PUSH_LIMIT_ADDRESS")  # pushes from one address, in one process
+PUSH_LIMIT_TEAM = _limit("PUSH_LIMIT_TEAM")  # pushes of one team, in one process
 MONITOR_QUOTA: int | None = env.int("MONITOR_QUOTA", None)
 RESULT_DAYS = env.int("RESULT_DAYS", 90)
+AUDIT_DAYS = env.int("AUDIT_DAYS", 400)  # 0: the audit log is kept for ever
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 OUTBOUND_ALLOW = tuple(
     ipaddress.ip_network(cidr.strip(), strict=False)
@@ -98,6 +111,7 @@ INSTALLED_APPS = [
     "monitors",
     "incidents",
     "statuspages",
+    "manifests",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -223,6 +237,26 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["accounts.api.schema.drop_optional_slashes"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.openapi.complete_document",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "AutoPost": "statuspages.models.pages.AutoPost",
+        "Visibility": "statuspages.models.pages.Visibility",
+        "ComponentRule": "statuspages.models.components.Rule",
+        "ShiftUnit": ["hour", "day", "week"],
+        "PageLocale": "statuspages.services.pages.LOCALES",
+        "PushStatus": ["pass", "fail", "up", "down"],
+        "PushOutcome": ["pass", "fail"],
+        "PushState": ["up", "down", "paused"],
+        "BulkVerb": ["pause", "resume", "delete"],
+        "ApplyVerb": ["created", "updated", "unchanged", "deleted"],
+        "ActorKind": ["member", "key"],
+        "SubscriberKind": "statuspages.models.subscribers.SubscriberKind",
+        "SubscriberState": ["waiting", "confirmed", "disabled"],
+        "AlertmanagerStatus": ["firing", "resolved"],
+    },
 }
 
 # --- static files ---------------------------------------------------------------------------

@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("monitors.api.urls")),
     path("", include("incidents.api.urls")),
     path("", include("statuspages.api.urls")),
+    path("", include("manifests.api.urls")),
     # A form's token is asked for before the view is: an unknown path must not answer 403.
     re_path(r"^", csrf_exempt(not_found)),
 ]
