@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,10 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def start(*arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-    """Start the command with pipes; it runs on."""
+    """Start the command with pipes; it runs on.
+
+    The suite may run under nohup, and what is ignored is ignored by the command too.
+    """
     pipe = subprocess.PIPE
     return subprocess.Popen(
         [COMMAND, *arguments],
@@ -42,6 +47,7 @@ def start(*arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         stdout=pipe,
         stderr=pipe,
         start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
     )
 
 

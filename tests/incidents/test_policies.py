@@ -55,7 +55,7 @@ def rotation_of(team, *members, name="Primary", handoff=datetime(2027, 3, 1, 9))
 
 def target(thing, name="gone"):
     kind = {"Membership": "member"}.get(type(thing).__name__, type(thing).__name__.lower())
-    return {kind: str(thing.pk), "name": getattr(thing, "name", name)}
+    return {kind: str(thing.pk), "name": name if kind == "member" else thing.name}
 
 
 def reach(*things, **options):
