@@ -64,7 +64,7 @@ def test_from_sign_up_to_a_resolved_incident(page, mailoutbox):
     expect(page.get_by_text("disk full <b>").first).to_be_visible()
     expect(page).to_have_title(re.compile("^fleet-eu down"))
     assert page.evaluate("window.unchanged")
-    expect(page.get_by_text("crontab -e")).to_be_visible()  # what was unfolded stays so
+    expect(page.get_by_text("crontab -e", exact=True)).to_be_visible()  # what was unfolded stays so
 
     page.get_by_role("link", name="Go to the incident").click()
     page.get_by_role("button", name="Acknowledge").click()
