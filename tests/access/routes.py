@@ -73,6 +73,7 @@ API: dict[str, dict[str, str]] = {
     f"{_PAGE}/posts/{{post}}/cancel": {"POST": WRITE},
     **_resource(f"{_PAGE}/posts/{{post}}/updates", "update"),
     **_resource(f"{_PAGE}/subscribers", "subscriber"),
+    f"{_PAGE}/subscribers/{{subscriber}}/resend": {"POST": WRITE},
     **_resource(f"{_PAGE}/templates", "template"),
     "apply": {"POST": WRITE},
     "export": {"GET": READ},

@@ -101,6 +101,7 @@ FILTERS: tuple[tuple[str, str, str], ...] = (
     ("monitors", "search", "mark"),
     ("monitors", "label", "label"),
     ("incidents", "monitor", "monitors"),
+    ("incidents", "search", "mark"),
     ("deliveries", "incident", "incidents"),
     ("deliveries", "channel", "channels"),
     ("maintenances", "monitor", "monitors"),
