@@ -26,6 +26,7 @@ class YamlParser(BaseParser):
     """`application/yaml`, read as manifests are."""
 
     media_type = "application/yaml"
+    read = staticmethod(read_yaml)
 
     def parse(
         self,
@@ -35,7 +36,7 @@ class YamlParser(BaseParser):
     ) -> Any:
         """Return a list of Documents. Raises ValidationError (400)."""
         try:
-            return read_yaml(stream.read())
+            return self.read(stream.read())
         except Refused as error:
             raise problem_of(error) from error
 
@@ -52,22 +53,11 @@ class OldYamlParser(YamlParser):
     media_type = "application/x-yaml"
 
 
-class DocumentsJSONParser(BaseParser):
+class DocumentsJSONParser(YamlParser):
     """`application/json`: one document, or a list of them."""
 
     media_type = "application/json"
-
-    def parse(
-        self,
-        stream: IO[Any],
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Return a list of Documents. Raises ParseError or ValidationError (400)."""
-        try:
-            return read_json(stream.read())
-        except Refused as error:
-            raise problem_of(error) from error
+    read = staticmethod(read_json)
 
 
 class YamlRenderer(BaseRenderer):

@@ -46,8 +46,6 @@ from statuspages.console.refusing import REFUSALS, attempt, say_refusal
 from statuspages.models import Component, Post, PostUpdate, StatusPage
 from statuspages.models.posts import PostStatus
 from statuspages.services import posts
-from statuspages.services.telling import retell, take_over
-from statuspages.services.versions import changing_page
 from statuspages.services.words import title_of, words_of
 
 PAGE_ROWS = 50
@@ -255,10 +253,7 @@ def take(request: HttpRequest, access: Access, pk: UUID, post: UUID) -> HttpResp
         messages.error(request, "People write this one already.")
         return to_post(access, found)
     try:
-        with changing_page(found.page_id) as held:
-            mine = Post.objects.get(pk=found.pk, page=held)
-            take_over(mine, mine.status)
-            retell(mine)
+        posts.update_post(post=found, automatic=False, notify=False, actor=access.actor)
     except REFUSALS as error:
         messages.error(request, say_refusal(error))
     else:
