@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.timezone import now
@@ -72,15 +72,67 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
 
+class Plan(models.Model):
+    """What an operator sells: how many monitors, how much history, and a flat rate for each.
+
+    Cadence, pushes, channels and members never change the bill. `rate` is per monitor and month
+    in `currency` (ISO 4217). New teams get the one plan that is the default, if there is one.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    monitor_quota = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many monitors a team may have; empty for no limit."
+    )
+    history_days = models.PositiveIntegerField(
+        default=90, validators=[MinValueValidator(1)], help_text="How far back results are shown."
+    )
+    rate = models.DecimalField(
+        max_digits=10,
+        decimal_places=4,
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text="Per monitor and month.",
+    )
+    currency = models.CharField(
+        max_length=3,
+        default="EUR",
+        validators=[RegexValidator("^[A-Z]{3}$", "Use the three letters of ISO 4217.")],
+    )
+    is_default = models.BooleanField(default=False, help_text="Given to new teams.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_default"],
+                condition=models.Q(is_default=True),
+                name="plan_one_default",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Team(models.Model):
-    """A tenant. Its slug is also its first namespace."""
+    """A tenant. Its slug is also its first namespace.
+
+    A `monitor_quota` of its own goes before its plan's. Once an owner has asked for its deletion,
+    `delete_at` says when it is erased; until then any owner can call that off.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     slug = models.CharField(max_length=63, unique=True, validators=[validate_slug])
     name = models.CharField(max_length=120)
-    monitor_quota = models.PositiveIntegerField(
-        null=True, blank=True, help_text="How many monitors the plan allows; empty for no limit."
+    plan = models.ForeignKey(
+        Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="teams"
     )
+    monitor_quota = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Goes before the plan's; empty for the plan's."
+    )
+    delete_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    delete_asked_by = models.CharField(max_length=254, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

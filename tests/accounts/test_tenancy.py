@@ -30,6 +30,7 @@ ROOMS = ["accounts", "monitors", "incidents", "statuspages", "manifests"]
 # Tables of the installation, which belong to no team, each with its reason.
 SHARED = {
     "accounts.User": "a person may be in several teams",
+    "accounts.Plan": "what the operator sells to any team",
     "accounts.Team": "it is the tenant",
     "monitors.ListeningStamp": "whether this installation can be pushed to",
     "monitors.ListeningGap": "the same, of the past",
