@@ -7,7 +7,7 @@ import io
 import pytest
 from django_scopes import scopes_disabled
 
-from monitors.models import Namespace
+from accounts.models import Namespace
 from statuspages.models import Component, Post, StatusPage, Subscriber
 from statuspages.services.components import create_component
 from statuspages.services.pages import create_page
