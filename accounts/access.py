@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
 from django.http import Http404
 from django_scopes import scope
 
@@ -84,9 +85,10 @@ def access_for_key(key: ApiKey) -> Access:
 def access_for_member(user: User, team_slug: str) -> Access:
     """Return what a person may do in a team; Http404 for strangers and unknown teams alike.
 
-    Whoever was given a place and has not accepted it is a stranger still.
+    Whoever was given a place and has not accepted it is a stranger still. A team whose time to be
+    erased has come is gone.
     """
-    team = Team.objects.filter(slug=team_slug).first()
+    team = existing_teams().select_related("plan").filter(slug=team_slug).first()
     if team is None:
         raise Http404
     with scope(team=team):
@@ -95,6 +97,11 @@ def access_for_member(user: User, team_slug: str) -> Access:
         raise Http404
     role = Role(membership.role)
     return Access(team=team, actor=user.email, level=_SCOPE_OF_ROLE[role], user=user, role=role)
+
+
+def existing_teams() -> QuerySet[Team]:
+    """Return the teams but those that are being erased."""
+    return Team.objects.exclude(delete_at__lte=Now())
 
 
 def get_object(queryset: QuerySet[M], pk: str | UUID) -> M:

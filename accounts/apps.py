@@ -15,3 +15,19 @@ class AccountsConfig(AppConfig):
         from accounts.audit_triggers import install
 
         post_migrate.connect(install, sender=self)
+        self._watch_sessions()
+
+    def _watch_sessions(self) -> None:
+        """Stamp new sessions; end others where a change to the log-in asks for it."""
+        from allauth.mfa import signals
+        from django.contrib.auth.signals import user_logged_in
+
+        from accounts.sessions import end_others_if_asked, stamp_session
+
+        user_logged_in.connect(stamp_session)
+        for changed in (
+            signals.authenticator_added,
+            signals.authenticator_removed,
+            signals.authenticator_reset,
+        ):
+            changed.connect(end_others_if_asked)

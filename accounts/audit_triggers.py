@@ -31,16 +31,17 @@ _watched: dict[str, list[Watched | Noted]] = {}
 class Watched:
     """A table whose rows are things of `kind`, or parts of them.
 
-    `name` and `thing` are SQL over `{r}`, a row. `hidden` columns are recorded as changed, their
-    values never; `hidden_keys` are pairs of the row's kind and a name within a JSON column. `said`
-    gives columns another name and an SQL expression for what is recorded. `part_of` is the field
-    of the thing that lists these rows.
+    `name`, `thing` and `team` are SQL over `{r}`, a row. `hidden` columns are recorded as changed,
+    their values never; `hidden_keys` are pairs of the row's kind and a name within a JSON column.
+    `said` gives columns another name and an SQL expression for what is recorded. `part_of` is the
+    field of the thing that lists these rows.
     """
 
     table: str
     kind: str
     name: str = "{r}.name"
     thing: str = "{r}.id"
+    team: str = "{r}.team_id"
     part_of: str = ""
     ignored: Sequence[str] = ()
     hidden: Sequence[str] = ()
@@ -50,6 +51,8 @@ class Watched:
     def sql(self) -> str:
         """Return the statements that install it."""
         body = self._part_body() if self.part_of else self._thing_body()
+        # A team's own row takes its log along.
+        words = ("INSERT", "UPDATE") if self.kind == "team" else ("INSERT", "UPDATE", "DELETE")
         triggers = "".join(
             f"CREATE OR REPLACE TRIGGER audit_{word.lower()} AFTER {word} ON {self.table} "
             f"REFERENCING {tables} FOR EACH STATEMENT WHEN ({_BY_SOMEBODY}) "
@@ -59,6 +62,7 @@ class Watched:
                 ("UPDATE", "OLD TABLE AS old_rows NEW TABLE AS new_rows"),
                 ("DELETE", "OLD TABLE AS old_rows"),
             )
+            if word in words
         )
         return _function(self.function, body) + triggers
 
@@ -66,6 +70,10 @@ class Watched:
     def function(self) -> str:
         """The name of its function."""
         return f"audit_{self.table}"
+
+    def _team(self, row: str) -> str:
+        column = self.team.format(r=row)
+        return column if column.endswith(".team_id") else f"{column} AS team_id"
 
     def _shown(self, row: str) -> str:
         """Return SQL for the row as it may be recorded, by its columns' own names."""
@@ -104,17 +112,18 @@ class Watched:
     def _thing_body(self) -> str:
         def whole(word: str, rows: str, before: str, after: str) -> str:
             return _insert(
-                f"SELECT r.team_id, '{self.kind}.{word}' AS action, {self.thing.format(r='r')} "
-                f"AS thing, {self.name.format(r='r')} AS name, {before} AS before, "
-                f"{after} AS after FROM {rows} r",
+                f"SELECT {self._team('r')}, '{self.kind}.{word}' AS action, "
+                f"{self.thing.format(r='r')} AS thing, {self.name.format(r='r')} AS name, "
+                f"{before} AS before, {after} AS after FROM {rows} r",
                 self.kind,
                 _MERGE,
             )
 
         old, new = self._shown("o"), self._shown("n")
         changed = _insert(
-            f"""SELECT n.team_id, '{self.kind}.updated' AS action, {self.thing.format(r="n")}
-              AS thing, {self.name.format(r="n")} AS name, d.before, d.after
+            f"""SELECT {self._team("n")}, '{self.kind}.updated' AS action,
+              {self.thing.format(r="n")} AS thing, {self.name.format(r="n")} AS name, d.before,
+              d.after
             FROM old_rows o JOIN new_rows n ON n.id = o.id CROSS JOIN LATERAL (
               SELECT jsonb_object_agg({self._label("e.k")}, s.old -> e.k) AS before,
                 jsonb_object_agg({self._label("e.k")}, s.new -> e.k) AS after
@@ -230,6 +239,15 @@ def _function(name: str, body: str) -> str:
         f"DECLARE who jsonb := current_setting('{SETTING}')::jsonb;\n"
         f"BEGIN\n{body}\nRETURN NULL;\nEND $audit$;\n"
     )
+
+
+def hidden_of(table: str) -> tuple[frozenset[str], Mapping[str, Iterable[tuple[str, str]]]]:
+    """Return the columns of a table that are hidden, and the keys hidden within JSON columns."""
+    for things in _watched.values():
+        for thing in things:
+            if isinstance(thing, Watched) and thing.table == table:
+                return frozenset(thing.hidden), thing.hidden_keys
+    return frozenset(), {}
 
 
 def watch(room: str, *things: Watched | Noted) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accounts.audit_triggers import Watched, watch
 
+PLAN_OF_TEAM = "(SELECT p.name FROM accounts_plan p WHERE p.id = {r}.plan_id)"
 EMAIL_OF_USER = "(SELECT u.email FROM accounts_user u WHERE u.id = {r}.user_id)"
 
 
@@ -17,6 +18,13 @@ def email_of_member(column: str) -> str:
 
 watch(
     "accounts",
+    # No row of a team's, so it says whose event it is. What erases teams acts for nobody.
+    Watched(
+        table="accounts_team",
+        kind="team",
+        team="{r}.id",
+        said={"plan_id": ("plan", PLAN_OF_TEAM)},
+    ),
     Watched(
         table="accounts_membership",
         kind="member",

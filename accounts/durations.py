@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _SECONDS = {
@@ -30,18 +30,35 @@ def say_duration(seconds: float, *, units: int = 2) -> str:
     return " ".join(parts[:units]) or "0 s"
 
 
-def say_time(at: datetime) -> str:
-    """Return an instant as "22 Nov 2026 14:02:11 UTC"."""
-    at = at.astimezone(UTC)
-    return f"{at.day} {at:%b %Y %H:%M:%S} UTC"
+def say_time(at: datetime, zone: tzinfo = UTC) -> str:
+    """Return an instant as "22 Nov 2026 14:02:11 UTC", on the clocks of a zone."""
+    at = at.astimezone(zone)
+    return f"{at.day} {at:%b %Y %H:%M:%S} {_say_zone(at)}"
 
 
-def say_ago(at: datetime, now: datetime) -> str:
+def say_both(at: datetime, zone: tzinfo = UTC, *, between: str = "\n") -> str:
+    """Return an instant on the clocks of a zone and in UTC; once where these are the same."""
+    here, there = say_time(at, zone), say_time(at)
+    return there if here == there else f"{here}{between}{there}"
+
+
+def _say_zone(at: datetime) -> str:
+    """Return the letters of a local time's zone; its offset where the zone has none."""
+    letters = at.tzname() or ""
+    if letters.isalpha():
+        return letters
+    minutes = round((at.utcoffset() or timedelta()).total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+def say_ago(at: datetime, now: datetime, zone: tzinfo = UTC) -> str:
     """Return how far `at` lies from `now`: "4 min ago", "in 42 s"; a date beyond a month."""
     seconds = (now - at).total_seconds()
     away = abs(seconds)
     if away >= _MONTH_SECONDS:
-        return f"{at.astimezone(UTC).day} {at.astimezone(UTC):%b %Y}"
+        local = at.astimezone(zone)
+        return f"{local.day} {local:%b %Y}"
     # Minutes alone are enough between one and sixty of them: seconds would only flicker.
     said = say_duration(away, units=1 if away < 3_600 else 2)
     if away < 1:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
 from accounts.ids import random_base62
@@ -27,6 +30,10 @@ def token_matches(token: str, token_hash: bytes | memoryview | None) -> bool:
     return token_hash is not None and hmac.compare_digest(hash_token(token), bytes(token_hash))
 
 
+class KeyNameTaken(Exception):  # noqa: N818 - it names what happened
+    """Another live key of the team has the name: neither revoked nor expired."""
+
+
 def create_api_key(
     *,
     team: Team,
@@ -35,26 +42,38 @@ def create_api_key(
     created_by: Membership | None = None,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Create a key and return it with its text, which is shown this once."""
+    """Create a key and return it with its text, which is shown this once. Raises KeyNameTaken."""
     prefix, secret = random_base62(PREFIX_LENGTH), random_base62(SECRET_LENGTH)
     text = f"tk_{prefix}_{secret}"
-    key = ApiKey.objects.create(
-        team=team,
-        name=name,
-        scope=scope,
-        prefix=prefix,
-        key_hash=hash_token(text),
-        created_by=created_by,
-        expires_at=expires_at,
-    )
+    with transaction.atomic(), scopes_disabled():
+        _require_free_name(team.pk, name)
+        key = ApiKey.objects.create(
+            team=team,
+            name=name,
+            scope=scope,
+            prefix=prefix,
+            key_hash=hash_token(text),
+            created_by=created_by,
+            expires_at=expires_at,
+        )
     return key, text
 
 
 def rename_api_key(*, key: ApiKey, name: str) -> None:
-    """Give a key another name."""
-    key.name = name
-    with scopes_disabled():
+    """Give a key another name. Raises KeyNameTaken."""
+    with transaction.atomic(), scopes_disabled():
+        _require_free_name(key.team_id, name, but=key)
+        key.name = name
         key.save(update_fields=["name"])
+
+
+def _require_free_name(team_id: UUID, name: str, but: ApiKey | None = None) -> None:
+    """Hold the team's lock, under which names are given, and see that nobody has this one."""
+    Team.objects.select_for_update(no_key=True).get(pk=team_id)
+    live = ApiKey.objects.filter(team=team_id, name=name, revoked_at=None)
+    live = live.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
+    if (live.exclude(pk=but.pk) if but else live).exists():
+        raise KeyNameTaken(name)
 
 
 def revoke_api_key(*, key: ApiKey, now: datetime) -> None:
@@ -70,7 +89,8 @@ def find_api_key(text: str, *, now: datetime) -> ApiKey | None:
         return None
     with scopes_disabled():
         live = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
-        key = ApiKey.objects.select_related("team").filter(live, prefix=parts[1]).first()
+        keys = ApiKey.objects.select_related("team__plan").exclude(team__delete_at__lte=Now())
+        key = keys.filter(live, prefix=parts[1]).first()
         if key is None or not token_matches(text, key.key_hash):
             return None
         if key.last_used_at is None or now - key.last_used_at >= _LAST_USED_EVERY:

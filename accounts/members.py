@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
 from accounts.access import Access, get_object
@@ -21,6 +22,10 @@ from accounts.models import Membership, Role, Team, User
 
 class LastOwner(Exception):  # noqa: N818 - it names what happened
     """The team would be left without an owner."""
+
+
+class NotJoined(Exception):  # noqa: N818
+    """The person has not accepted their place."""
 
 
 def add_member(*, access: Access, email: str, name: str, role: str, now: datetime) -> Membership:
@@ -62,6 +67,26 @@ def change_role(*, access: Access, member: Membership, role: str) -> Membership:
         member.save(update_fields=["role"])
         if member.accepted_at is None:
             invitations_of(access.team, member.user).update(role=role)
+    return member
+
+
+def transfer_ownership(*, access: Access, member: Membership) -> Membership:
+    """Make a member the owner and whoever hands over an admin; other owners stay owners.
+
+    Raises NotJoined, PermissionDenied for anybody but an owner, Http404 if it is gone.
+    """
+    with changing_people(access.team):
+        member = get_object(_members(access.team), member.pk)
+        mine = _members(access.team).filter(user=access.user, role=Role.OWNER).first()
+        if mine is None or access.role is not Role.OWNER:
+            raise PermissionDenied("Only an owner can do this.")
+        if member.accepted_at is None:
+            raise NotJoined
+        if member.pk != mine.pk:
+            member.role = Role.OWNER
+            member.save(update_fields=["role"])
+            mine.role = Role.ADMIN
+            mine.save(update_fields=["role"])
     return member
 
 

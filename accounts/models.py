@@ -34,10 +34,14 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """Create the operator of the installation."""
-        return self.create_user(
+        """Create an operator of the installation; whoever can do so vouches for the address."""
+        from accounts.teams import verify_address
+
+        user = self.create_user(
             email, password, **{"is_staff": True, "is_superuser": True} | fields
         )
+        verify_address(user)
+        return user
 
     def get_by_natural_key(self, username: str | None) -> User:
         """Find a person whatever the case of the address."""

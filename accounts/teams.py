@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Count, Model
 from django_scopes import scopes_disabled
 
-from accounts.models import RESERVED_SLUGS, Membership, Namespace, Role, Team, User, validate_slug
+from accounts.models import (
+    RESERVED_SLUGS,
+    Membership,
+    Namespace,
+    Plan,
+    Role,
+    Team,
+    User,
+    validate_slug,
+)
+from accounts.plans import default_plan
 
 
 class NameTaken(Exception):  # noqa: N818 - it names what happened
@@ -22,9 +33,12 @@ class InUse(Exception):  # noqa: N818
     """The namespace cannot be given back; the text says why."""
 
 
-def create_team(*, slug: str, name: str, owner: User, quota: int | None = None) -> Team:
+def create_team(
+    *, slug: str, name: str, owner: User, quota: int | None = None, plan: Plan | None = None
+) -> Team:
     """Create a team with its first namespace and its owner.
 
+    A `quota` of its own goes before its plan's.
     Raises NameTaken if a team or namespace has the slug, ValidationError if it is not one.
     """
     validate_slug(slug)
@@ -32,7 +46,7 @@ def create_team(*, slug: str, name: str, owner: User, quota: int | None = None) 
         raise ValidationError(f"“{slug}” is a reserved word; choose another name.")
     try:
         with transaction.atomic(), scopes_disabled():
-            team = Team.objects.create(slug=slug, name=name, monitor_quota=quota)
+            team = Team.objects.create(slug=slug, name=name, monitor_quota=quota, plan=plan)
             Namespace.objects.create(team=team, name=slug)
             Membership.objects.create(team=team, user=owner, role=Role.OWNER)
     except IntegrityError as error:
@@ -40,10 +54,20 @@ def create_team(*, slug: str, name: str, owner: User, quota: int | None = None) 
     return team
 
 
-def sign_up_quota() -> int | None:
-    """Return how many monitors a team that signs up may have; None for no limit."""
-    quota: int | None = settings.MONITOR_QUOTA
-    return quota
+def sign_up_team(*, slug: str, name: str, owner: User) -> Team:
+    """Create a team of somebody who signs up: with the default plan, else with `MONITOR_QUOTA`.
+
+    Raises as create_team does.
+    """
+    plan = default_plan()
+    quota: int | None = settings.MONITOR_QUOTA if plan is None else None
+    return create_team(slug=slug, name=name, owner=owner, quota=quota, plan=plan)
+
+
+def rename_team(*, team: Team, name: str) -> None:
+    """Give a team another name; its slug stays."""
+    Team.objects.filter(pk=team.pk).update(name=name)
+    team.name = name
 
 
 def claim_namespace(*, team: Team, name: str) -> Namespace:
@@ -87,16 +111,33 @@ def delete_namespace(*, namespace: Namespace) -> None:
         namespace.delete()
 
 
+def count_contents(namespaces: Collection[Namespace]) -> dict[UUID, dict[str, int]]:
+    """Return for each namespace how many rows of any room refer to it, by what they are called."""
+    found: dict[UUID, dict[str, int]] = {namespace.pk: {} for namespace in namespaces}
+    for model, name in _references():
+        with scopes_disabled():
+            rows = model._base_manager.filter(**{f"{name}__in": list(found)})
+            counts = rows.order_by().values_list(name).annotate(count=Count("pk"))
+            for pk, count in counts:
+                found[pk][str(model._meta.verbose_name_plural)] = count
+    return found
+
+
 def _holds_anything(namespace: Namespace) -> bool:
     """Return whether any row of any room refers to it."""
-    fields = Namespace._meta.get_fields(include_hidden=True)
-    references = [field for field in fields if field.auto_created and not field.concrete]
     return any(
-        reference.related_model._base_manager.filter(  # type: ignore[union-attr]
-            **{reference.field.name: namespace}  # type: ignore[union-attr]
-        ).exists()
-        for reference in references
+        model._base_manager.filter(**{name: namespace}).exists() for model, name in _references()
     )
+
+
+def _references() -> list[tuple[type[Model], str]]:
+    """Return the tables that refer to namespaces, each with the name of its field."""
+    fields = Namespace._meta.get_fields(include_hidden=True)
+    return [
+        (field.related_model, field.field.name)  # type: ignore[union-attr,misc]
+        for field in fields
+        if field.auto_created and not field.concrete
+    ]
 
 
 def owner_addresses(team: Team) -> list[str]:

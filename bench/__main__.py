@@ -22,7 +22,7 @@ from bench.installation import Bed, made_bed
 from bench.population import Population, grow, populate
 from config.installation import PROJECT
 
-PARTS = ("pushes", "statement", "alarms", "sweep", "outages", "on-call", "pages")
+PARTS = ("pushes", "statement", "alarms", "sweep", "outages", "on-call", "pages", "console")
 MANY_MONITORS = 1_000_000
 PROBES, OUTAGE, LARGE_OUTAGE = 200, 10_000, 100_000
 RESULTS = PROJECT / "var" / "bench"
@@ -43,6 +43,7 @@ class Effort:
     windows: tuple[int, ...]
     outages: tuple[int, ...]
     on_call_minutes: float
+    looks: int
 
 
 FULL = Effort(
@@ -56,6 +57,7 @@ FULL = Effort(
     windows=(90, 300),
     outages=(OUTAGE, LARGE_OUTAGE),
     on_call_minutes=3.2,
+    looks=30,
 )
 QUICK = Effort(
     monitors=20_000,
@@ -68,6 +70,7 @@ QUICK = Effort(
     windows=(90,),
     outages=(OUTAGE,),
     on_call_minutes=1.4,
+    looks=10,
 )
 
 
@@ -86,7 +89,13 @@ def measure(
 
         readings = measure_pages(bed, seconds=effort.pushes, rounds=effort.rounds, say=say)
         figures["pages"] = [dataclasses.asdict(reading) for reading in readings]
-    if not set(parts) - {"on-call", "pages"}:
+    if "console" in parts:
+        from bench.console import measure_console
+        from bench.population import clear_console
+
+        figures["console"] = measure_console(bed, rounds=effort.looks, say=say)
+        clear_console(bed)
+    if not set(parts) - {"on-call", "pages", "console"}:
         return figures
     population = populate(bed, monitors=effort.monitors)
     say(f"{effort.monitors:,} monitors")

@@ -148,6 +148,13 @@ def clear_history(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     )
 
 
+def clear_console(bed: Bed) -> None:
+    """Take the console's team out again: the other parts count every monitor that there is."""
+    with bed.connect() as connection:
+        clear_history(connection)
+        connection.execute("TRUNCATE monitors_monitor CASCADE")
+
+
 def settle(bed: Bed, *, window: int, every: int = 0, calm: float = 0, spread: float = 0) -> None:
     """Put all monitors into the steady state of a cadence of 60 s and the given window.
 

@@ -43,6 +43,8 @@ def owed_rows(figures: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         yield _owed("steady pushes updated HOT", lane["hot"] * 100, ">=", 99, "{:.2f} %")
     if "pages" in figures:
         yield from _owed_pages(figures["pages"])
+    if "console" in figures:
+        yield from _owed_console(figures["console"])
     for engine in figures.get("engine", ()):
         yield from _owed_engine(engine)
     if "on_call" in figures:
@@ -84,6 +86,17 @@ def _owed_pages(readings: list[dict[str, Any]]) -> Iterator[tuple[str, str, str,
         yield _owed(f"status {name}, 304 to 200", faster, ">=", 1, "{:.2f} x")
     size = by_name["page"]["body_bytes"]
     yield _owed("status page of 50 components, gzipped", size / 1000, "<", 60, "{:.1f} kB")
+
+
+def _owed_console(console: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    size = f"{console['monitors']:,} monitors, {console['results'] / 1e6:.1f}M results"
+    for page in console["pages"]:
+        name = f"console, {page['name']}"
+        yield _owed(f"{name}, {size}", page["p50_ms"], "<", 300, "{:.0f} ms")
+        yield f"{name}, to the smallest page", f"{page['times_smallest']:.1f} x", "", ""
+        yield _owed(
+            f"{name}, as sent before gzip", page["body_bytes"] / 1000, "<", 250, "{:.0f} kB"
+        )
 
 
 def _owed_engine(engine: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
@@ -129,6 +142,9 @@ def write_page(figures: dict[str, Any]) -> str:
         parts += _alarm_parts([Cost(**cost) for cost in figures["alarms"]])
     if "pages" in figures:
         parts += [_PAGES, _table(_PAGE_HEAD, _page_rows(figures["pages"]))]
+    if "console" in figures:
+        parts += [_CONSOLE.format(**figures["console"])]
+        parts += [_table(_LOOK_HEAD, _look_rows(figures["console"]["pages"]))]
     if any(engine["steady"] for engine in figures.get("engine", ())):
         parts += [_STEADY, _table(_STEADY_HEAD, _steady_rows(figures)), _rearm_text(figures)]
     if any(engine["outages"] for engine in figures.get("engine", ())):
@@ -243,6 +259,28 @@ def _page_rows(readings: list[dict[str, Any]]) -> Rows:
             f"{reading['body_bytes']:,}",
         )
         for reading in readings
+    ]
+
+
+_CONSOLE = """## The console of a large team
+
+`python -m bench --only console`. {monitors:,} monitors with {results:,} results of the last day,
+{busy} of which push every second. One person asks for one page after the other; the time is that of
+the whole answer over loopback. The smallest page is a form that shows none of it.
+"""
+_LOOK_HEAD = ("page", "p50", "most", "of the smallest", "bytes")
+
+
+def _look_rows(pages: list[dict[str, Any]]) -> Rows:
+    return [
+        (
+            page["name"],
+            f"{page['p50_ms']:.0f} ms",
+            f"{page['most_ms']:.0f} ms",
+            f"{page['times_smallest']:.1f} x",
+            f"{page['body_bytes']:,}",
+        )
+        for page in pages
     ]
 
 

@@ -65,6 +65,7 @@ app.conf.update(
         },
         "tidy_pages": {"task": "statuspages.tasks.tidy", "schedule": 3600.0},
         "tidy": {"task": "incidents.tasks.tidy", "schedule": 60.0},
+        "erase_teams": {"task": "incidents.tasks.erase_teams", "schedule": 60.0},
         "maintain": {"task": "incidents.tasks.maintain", "schedule": 3600.0},
     },
     beat_max_loop_interval=1,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
+from django.template.loader import render_to_string
 
 from accounts.api.problems import problem_response
+
+logger = logging.getLogger(__name__)
 
 DETAILS = {
     400: "The request cannot be understood, or names a host that is not ours.",
@@ -29,11 +33,22 @@ def _answer(request: HttpRequest, status: int) -> HttpResponse:
         return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 400; without a template, since even the host may be wrong."""
+def _answer_alone(request: HttpRequest, status: int) -> HttpResponse:
+    """Answer with a page that asks nothing: neither who looks, nor which host was asked for."""
     if request.path.startswith("/api/"):
-        return problem_response(400, DETAILS[400])
-    return HttpResponse(DETAILS[400], status=400, content_type="text/plain; charset=utf-8")
+        return problem_response(status, DETAILS[status])
+    try:
+        page = render_to_string(f"{status}.html", {"csp_nonce": getattr(request, "csp_nonce", "")})
+    except Exception:  # whatever is wrong with the page, this is an answer still
+        logger.exception("the page of an error cannot be made")
+        plain = "text/plain; charset=utf-8"
+        return HttpResponse(DETAILS[status], status=status, content_type=plain)
+    return HttpResponse(page, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer 400, where even the host may be wrong."""
+    return _answer_alone(request, 400)
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -48,6 +63,4 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
     """Answer 500 without touching the database: it may be what is wrong."""
-    if request.path.startswith("/api/"):
-        return problem_response(500, DETAILS[500])
-    return HttpResponse(DETAILS[500], status=500, content_type="text/plain; charset=utf-8")
+    return _answer_alone(request, 500)

@@ -51,7 +51,8 @@ def _age(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _readings() -> dict[str, float | None]:
+def read_engine() -> dict[str, float | None]:
+    """Return what `/readyz`, `/metrics` and the staff's health page go by; ages in seconds."""
     with connection.cursor() as cursor:
         cursor.execute(READINESS)
         listening, outbox, transitions, due = cursor.fetchone()
@@ -82,19 +83,21 @@ def _broker_answers() -> bool:
         client.close()
 
 
-def _older(value: float | None, limit: float) -> bool:
+def is_older(value: float | None, limit: float) -> bool:
+    """Return whether an age is above its limit, or unknown."""
     return value is None or value > limit
 
 
-def _stale_parts(readings: dict[str, float | None]) -> dict[str, str]:
+def stale_parts(readings: dict[str, float | None]) -> dict[str, str]:
+    """Return what is not as it should be, and why."""
     stale: dict[str, str] = {}
-    if _older(readings["listening_seconds"], LISTENING_SECONDS):
+    if is_older(readings["listening_seconds"], LISTENING_SECONDS):
         stale["listening"] = "pushes cannot be stored"
-    if _older(readings["engine_seconds"], FRESH_SECONDS):
+    if is_older(readings["engine_seconds"], FRESH_SECONDS):
         stale["sweep"] = "no round has completed lately"
     elif (readings["sweep_lag_seconds"] or 0) > SWEEP_SECONDS:
         stale["sweep"] = f"{readings['sweep_lag_seconds']:.0f} s behind"
-    if _older(readings["deliver_seconds"], FRESH_SECONDS):
+    if is_older(readings["deliver_seconds"], FRESH_SECONDS):
         stale["outbox"] = "no delivery round has completed lately"
     elif (readings["outbox_seconds"] or 0) > OUTBOX_SECONDS:
         stale["outbox"] = f"a message is {readings['outbox_seconds']:.0f} s overdue"
@@ -108,7 +111,7 @@ def _stale_parts(readings: dict[str, float | None]) -> dict[str, str]:
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 if database, broker, sweep and outbox are fresh, else 503 and what is not."""
     try:
-        stale = _stale_parts(_readings())
+        stale = stale_parts(read_engine())
     except (DatabaseError, InterfaceError) as error:
         stale = {"database": f"does not answer ({type(error).__name__})"}
     if not _broker_answers():
@@ -122,7 +125,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus text to loopback, or to who knows METRICS_TOKEN."""
     if not _may_read(request):
         return problem_response(404, "Not found.")
-    readings = _readings()
+    readings = read_engine()
     lines = []
     for name, value in readings.items():
         if value is not None:

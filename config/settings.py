@@ -17,7 +17,7 @@ import bootstrap_wrapper
 import environ
 
 from accounts.limits import Limit, parse_limit
-from config import embedded
+from config import embedded, sign_in
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -66,6 +66,7 @@ PUSH_LIMIT_ADDRESS = _limit("PUSH_LIMIT_ADDRESS")  # pushes from one address, in
 PUSH_LIMIT_TEAM = _limit("PUSH_LIMIT_TEAM")  # pushes of one team, in one process
 MONITOR_QUOTA: int | None = env.int("MONITOR_QUOTA", None)
 RESULT_DAYS = env.int("RESULT_DAYS", 90)
+TEAM_DELETION_DAYS = env.int("TEAM_DELETION_DAYS", 7)  # from being asked for to being done
 AUDIT_DAYS = env.int("AUDIT_DAYS", 400)  # 0: the audit log is kept for ever
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 OUTBOUND_ALLOW = tuple(
@@ -88,7 +89,7 @@ TWILIO_FROM = env.str("TWILIO_FROM", "")
 
 # --- applications ---------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # its site is config/admin.py
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -107,6 +108,10 @@ INSTALLED_APPS = [
     "heroicons",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "accounts",
     "monitors",
     "incidents",
@@ -124,7 +129,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.sessions.NoteSession",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.console.reading.ReaderZone",
 ]
 ROOT_URLCONF = "config.urls_ingest" if TOCSIN_ROLE == "ingest" else "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -139,6 +146,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "config.csp.nonce",
             ],
         },
     }
@@ -191,11 +199,54 @@ ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Tocsin] "
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_RATE_LIMITS = {"confirm_email": "1/3s/key"}
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a mail says what changed in an account, when and from where
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds
+ACCOUNT_FORMS = {
+    "login": "accounts.console.sign_in.PasswordLoginForm",
+    "reset_password": "accounts.console.sign_in.PasswordResetForm",
+}
+MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.console.sign_in.CodeForm",
+    "reauthenticate": "accounts.console.sign_in.CodeAgainForm",
+    "authenticate_webauthn": "accounts.console.sign_in.PasskeyStepForm",
+    "reauthenticate_webauthn": "accounts.console.sign_in.PasskeyAgainForm",
+    "login_webauthn": "accounts.console.sign_in.PasskeyLoginForm",
+    "add_webauthn": "accounts.console.sign_in.PasskeyForm",
+    "edit_webauthn": "accounts.console.sign_in.PasskeyNameForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Tocsin"
+MFA_TOTP_TOLERANCE = 1  # one step to either side: phones' clocks drift
+# The first address is confirmed before anybody gets in; a further one may wait meanwhile.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+# Browsers give passkeys to plain HTTP at the machine itself only, and so do we.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = sign_in.is_plain_loopback(BASE_URL)
+OIDC = sign_in.read_oidc(os.environ)
+SOCIALACCOUNT_PROVIDERS = sign_in.provider_settings(OIDC)
+SOCIALACCOUNT_ADAPTER = "accounts.adapter.ServerLoginAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True  # the adapter says whose address counts
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10  # seconds
+USERSESSIONS_TRACK_ACTIVITY = False  # accounts.sessions does it, with a write a minute at most
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds, for whoever stays logged in
+SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https:")
+# --- what browsers are told (the policy of scripts is config/csp.py) --------------------------
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True  # scripts read the token from the page
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# What `check --deploy` would have and an installation decides itself: the proxy in front leads
+# people to https, while devices that push may speak plain http and follow no redirect; subdomains
+# of BASE_URL's host, and a browser's preload list, are not ours to bind.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 if BASE_URL.startswith("https:"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
@@ -252,7 +303,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "PushState": ["up", "down", "paused"],
         "BulkVerb": ["pause", "resume", "delete"],
         "ApplyVerb": ["created", "updated", "unchanged", "deleted"],
-        "ActorKind": ["member", "key"],
+        "ActorKind": ["member", "key", "staff"],
         "SubscriberKind": "statuspages.models.subscribers.SubscriberKind",
         "SubscriberState": ["waiting", "confirmed", "disabled"],
         "AlertmanagerStatus": ["firing", "resolved"],
@@ -262,16 +313,25 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 # --- static files ---------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", None)  # where collectstatic puts them; else they are found
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "config.staticfiles.HashedFiles"
+        if STATIC_ROOT
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
 # Bootstrap's files come with their wheel, as /static/bootstrap/css/… and …/js/…
 STATICFILES_DIRS: list[Any] = [
     BASE_DIR / "static",
     ("bootstrap", bootstrap_wrapper.get_bootstrap_dir()),
 ]
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_MAX_AGE = 300
+WHITENOISE_MAX_AGE = 300  # of plain names; hashed ones are kept for good
 
 # --- language and time ----------------------------------------------------------------------
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

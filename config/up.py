@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from config import embedded
+from config import collecting, embedded
 from config.installation import PROJECT, Layout, data_dir, make_data_dir, secret_key
 from config.processes import end_stale
 from config.procfile import program_environment, read_procfile
@@ -96,6 +96,7 @@ class Installation:
             self._run_once("migrate", "migrate", "--noinput", "--verbosity", "1")
             if any(self.project.glob("*/management/commands/ensure_partitions.py")):
                 self._run_once("partitions", "ensure_partitions")
+            self._collect_static()
             for program in read_procfile(self.project, environment=self.environment()):
                 self.supervisor.add(program)
             self._wait_ready()
@@ -128,6 +129,8 @@ class Installation:
             own["DATABASE_URL"] = self.layout.database_url
             own["SECRET_KEY"] = os.environ.get("SECRET_KEY") or secret_key(self.layout.data)
             own["TOCSIN_EMBEDDED"] = "1"
+        if not os.environ.get("STATIC_ROOT"):
+            own["STATIC_ROOT"] = str(self.layout.data / "static")
         return program_environment(own)
 
     def _check_port(self) -> None:
@@ -198,6 +201,18 @@ class Installation:
             tail = self.supervisor.log_tail(name, lines=12)
             raise StartError(f"manage.py {arguments[0]} failed:\n{tail}")
         say(f"Done: {name}")
+
+    def _collect_static(self) -> None:
+        """Give static files names that browsers may keep, where that is left to us."""
+        root = self.layout.data / "static"
+        given = os.environ.get("STATIC_ROOT") or not (self.project / "static").is_dir()
+        if given or collecting.is_collected(self.project, root):
+            return
+        try:
+            self._run_once("static", *collecting.collect_arguments())
+            collecting.note_collected(self.project, root)
+        except (StartError, OSError) as error:  # they are served under their plain names then
+            say(f"Note: {error}")
 
     def _wait_ready(self) -> None:
         """Wait until /readyz says so, and tell the operator where to go."""

@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts.api.problems import not_found
 from config import health, wellknown
+from monitors.badges import show_badge
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("monitors.api.push_urls")),
@@ -14,10 +15,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^metrics/?$", health.metrics),
     path("robots.txt", wellknown.robots),
     path("favicon.ico", wellknown.favicon),
+    re_path(r"^badge/(?P<key>[0-9A-Za-z]{22})\.(?P<form>svg|json)$", show_badge),
     path("", include("statuspages.urls")),
     path("api/v1/", include("config.urls_api")),
     re_path(r"^api/.*$", csrf_exempt(not_found)),
+    path("accounts/", include("accounts.console.account_urls")),
     path("accounts/", include("allauth.urls")),
+    path("", include("config.urls_staff")),
     path("", include("config.urls_console")),
 ]
 

@@ -16,6 +16,7 @@ from django_scopes import scopes_disabled
 
 from accounts.audit_log import drop_old_events
 from accounts.models import KeptAnswer
+from accounts.plans import kept_days
 from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.pool import SenderPool
 from incidents.lifecycle.advance import advance
@@ -29,6 +30,8 @@ from monitors.models import ListeningGap, PushKey, PushReceipt
 from monitors.partitions import drop_old_partitions, ensure_partitions
 from monitors.queries import database_now
 from monitors.sweep import sweep
+from monitors.undo import purge_steps
+from monitors.usage import count_teams
 
 log = logging.getLogger(__name__)
 
@@ -129,9 +132,10 @@ def _drop_old_events(at: datetime) -> None:
 
 
 def tidy() -> None:
-    """Once a minute: forget codes that nobody needs, and see to rotations whose person left."""
+    """Once a minute: forget codes and ways back that are over, and see to who left a rotation."""
     with scopes_disabled():
         forget_codes()
+        purge_steps(now=database_now())
         look_for_leavers()
 
 
@@ -146,7 +150,8 @@ def maintain(*, runner: str = "maintain") -> None:
     receipts = at - timedelta(hours=RECEIPT_HOURS)
     steps: list[Callable[[], object]] = [
         lambda: ensure_partitions(now=at),
-        lambda: drop_old_partitions(now=at, keep_days=settings.RESULT_DAYS),
+        lambda: drop_old_partitions(now=at, keep_days=kept_days()),
+        count_teams,
         lambda: PushReceipt.objects.filter(created_at__lt=receipts).delete(),
         lambda: KeptAnswer.objects.filter(created_at__lt=receipts).delete(),
         lambda: drop_old_transitions(before=old),

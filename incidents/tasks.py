@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from celery import shared_task
+from django.db import connection
 
+from accounts.erasing import erase_due_teams
 from incidents import engine
 from incidents.delivery.pool import SenderPool
 
@@ -13,6 +16,7 @@ log = logging.getLogger(__name__)
 EXPIRES_SECONDS = 2
 
 _pool: SenderPool | None = None
+_erasing = threading.Lock()
 
 
 def sender_pool() -> SenderPool:
@@ -46,6 +50,26 @@ def tidy() -> None:
 def maintain() -> None:
     """Look after partitions and old rows."""
     engine.maintain()
+
+
+@shared_task(expires=60)
+def erase_teams() -> None:
+    """Begin to erase teams whose time has come, unless that still goes on.
+
+    In a thread of its own: a large team takes minutes, and this worker pages people.
+    """
+    if _erasing.acquire(blocking=False):
+        threading.Thread(target=_erase_teams, name="erase-teams", daemon=True).start()
+
+
+def _erase_teams() -> None:
+    try:
+        erase_due_teams()
+    except Exception:
+        log.exception("teams could not be erased")
+    finally:
+        connection.close()
+        _erasing.release()
 
 
 def wake_senders() -> None:

@@ -24,6 +24,18 @@ watch(
         ignored=["monitor_id"],
         hidden=["value"],
     ),
+    # A badge has no id of its own: it is a part of its monitor.
+    Watched(
+        table="monitors_badge",
+        kind="monitor",
+        thing="{r}.monitor_id",
+        name=MONITOR_NAME,
+        part_of="badge",
+        ignored=["monitor_id"],
+        hidden=["key"],
+    ),
+    # How changes are taken back (monitors_undostep) is not watched: what it changes is.
+    Watched(table="monitors_savedview", kind="saved_view", ignored=["created_by"]),
     Watched(
         table="monitors_secret",
         kind="secret",

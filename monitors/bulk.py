@@ -5,9 +5,11 @@ What `monitors.services` says of one monitor holds for each of these; callers ho
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
@@ -16,9 +18,11 @@ from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
 from accounts.models import Namespace, Team
+from monitors.ingest.fields import MOST_LABELS
 from monitors.models import Heartbeat, Monitor, PushKey
-from monitors.services import EDITABLE, DuplicateName, QuotaExceeded
+from monitors.services import EDITABLE, DuplicateName, require_quota
 from monitors.state import State
+from monitors.usage import count_team
 
 _BATCH = 1000
 _UPDATE_BATCH = 500
@@ -55,6 +59,37 @@ FROM (
 WHERE h.team_id = %(team)s AND h.monitor_id = f.monitor_id AND h.state = 'paused'
 """
 
+# name: put_label
+# One label on monitors; those that have all the labels that one may have, and not this, keep to it.
+_PUT_LABEL = """
+UPDATE monitors_monitor
+SET labels = labels || jsonb_build_object(%(key)s::text, %(value)s::text),
+  updated_at = clock_timestamp()
+WHERE team_id = %(team)s AND id = ANY(%(ids)s) AND labels ->> %(key)s IS DISTINCT FROM %(value)s
+  AND (labels ? %(key)s OR (SELECT count(*) FROM jsonb_object_keys(labels)) < %(most)s)
+RETURNING id
+"""
+
+# name: take_label
+_TAKE_LABEL = """
+UPDATE monitors_monitor SET labels = labels - %(key)s::text, updated_at = clock_timestamp()
+WHERE team_id = %(team)s AND id = ANY(%(ids)s) AND labels ? %(key)s
+RETURNING id
+"""
+
+# name: restore_label
+# What monitors had under a key, where nobody has changed it since: `present` is what we left there.
+_RESTORE_LABEL = """
+UPDATE monitors_monitor m SET updated_at = clock_timestamp(),
+  labels = CASE WHEN r.value IS NULL THEN m.labels - %(key)s::text
+    ELSE m.labels || jsonb_build_object(%(key)s::text, r.value) END
+FROM jsonb_to_recordset(%(before)s::jsonb) AS r(id uuid, value text)
+WHERE m.team_id = %(team)s AND m.id = r.id
+  AND m.labels ->> %(key)s IS NOT DISTINCT FROM %(present)s
+  AND (r.value IS NULL OR m.labels ? %(key)s
+    OR (SELECT count(*) FROM jsonb_object_keys(m.labels)) < %(most)s)
+"""
+
 
 def create_monitors(
     *,
@@ -76,11 +111,7 @@ def create_monitors(
     ]
     try:
         with transaction.atomic(), scopes_disabled():
-            locked = Team.objects.select_for_update(no_key=True).get(pk=team.pk)
-            if locked.monitor_quota is not None:
-                used = Monitor.objects.filter(team=team).count()
-                if used + len(rows) > locked.monitor_quota:
-                    raise QuotaExceeded(locked.monitor_quota)
+            require_quota(team, len(rows))
             Monitor.objects.bulk_create(rows, batch_size=_BATCH)
             Heartbeat.objects.bulk_create(
                 [
@@ -97,6 +128,7 @@ def create_monitors(
             PushKey.objects.bulk_create(
                 [PushKey(team=team, monitor=row) for row in rows], batch_size=_BATCH
             )
+            count_team(team.pk)
     except IntegrityError as error:
         if "monitor_name_once" in str(error):
             raise DuplicateName from error
@@ -142,6 +174,7 @@ def delete_monitors(*, team: Team, monitors: Collection[Monitor]) -> None:
         _lock(team, ids)
         with connection.cursor() as cursor:
             cursor.execute(_LEAVE, {"team": team.pk, "ids": ids, "to": "deleted"})
+        count_team(team.pk)  # they were there today
         Monitor.objects.filter(team=team, pk__in=ids).delete()
 
 
@@ -153,6 +186,56 @@ def pause_monitors(*, team: Team, monitors: Collection[Monitor]) -> None:
 def resume_monitors(*, team: Team, monitors: Collection[Monitor]) -> None:
     """Judge paused monitors again: pending, armed if they were ever pushed to."""
     _turn(team, monitors, State.PENDING, _RESUME)
+
+
+def lock_monitors(*, team: Team, monitors: Collection[Monitor]) -> dict[UUID, str]:
+    """Lock the monitors' heartbeats, in the one order, and return their states by id."""
+    with scopes_disabled():
+        beats = _lock(team, [monitor.pk for monitor in monitors])
+        return dict(beats.order_by().values_list("monitor_id", "state"))
+
+
+def put_label(
+    *, team: Team, monitors: Collection[Monitor], key: str, value: str
+) -> dict[UUID, str | None]:
+    """Put one label on monitors; return what those that changed had under its key, by id.
+
+    A monitor that has all the labels that one may have is left as it is.
+    """
+    return _label(team, monitors, _PUT_LABEL, {"key": key, "value": value})
+
+
+def take_label(*, team: Team, monitors: Collection[Monitor], key: str) -> dict[UUID, str | None]:
+    """Take a label away from monitors; return what those that had it had, by id."""
+    return _label(team, monitors, _TAKE_LABEL, {"key": key})
+
+
+def restore_label(
+    *, team: Team, before: Mapping[UUID, str | None], key: str, present: str | None
+) -> int:
+    """Give monitors what they had under a key, where it is `present` now; return how many."""
+    rows = [{"id": str(pk), "value": value} for pk, value in before.items()]
+    with transaction.atomic(), scopes_disabled():
+        _lock(team, list(before))
+        with connection.cursor() as cursor:
+            values: dict[str, Any] = {"key": key, "present": present, "most": MOST_LABELS}
+            values["team"] = team.pk
+            cursor.execute(_RESTORE_LABEL, {**values, "before": json.dumps(rows)})
+            return int(cursor.rowcount)
+
+
+def _label(
+    team: Team, monitors: Collection[Monitor], change: str, values: Mapping[str, str]
+) -> dict[UUID, str | None]:
+    ids = [monitor.pk for monitor in monitors]
+    with transaction.atomic(), scopes_disabled():
+        _lock(team, ids)
+        rows = Monitor.objects.filter(team=team, pk__in=ids)
+        before = {pk: labels.get(values["key"]) for pk, labels in rows.values_list("pk", "labels")}
+        with connection.cursor() as cursor:
+            more: dict[str, Any] = {"team": team.pk, "ids": ids, "most": MOST_LABELS}
+            cursor.execute(change, {**values, **more})
+            return {pk: before[pk] for (pk,) in cursor.fetchall()}
 
 
 def _turn(team: Team, monitors: Collection[Monitor], to: State, change: str) -> None:

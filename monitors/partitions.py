@@ -55,7 +55,7 @@ def make_partitions(days: list[date]) -> int:
         missing = [day for day in days if day not in set(partition_days())]
         for day in missing:
             start, end = f"{day} 00:00:00+00", f"{day + timedelta(days=1)} 00:00:00+00"
-            cursor.execute(MAKE.format(name=_name(day), start=start, end=end))
+            cursor.execute(MAKE.format(name=partition_name(day), start=start, end=end))
     return len(missing)
 
 
@@ -73,7 +73,7 @@ def drop_old_partitions(*, now: datetime, keep_days: int) -> int:
         try:
             for day, is_pending in old:
                 way = "FINALIZE" if is_pending else how
-                name = _name(day)
+                name = partition_name(day)
                 cursor.execute(f"ALTER TABLE monitors_pushresult DETACH PARTITION {name} {way}")
                 cursor.execute(f"DROP TABLE {name}")
         finally:
@@ -104,5 +104,6 @@ def _partitions() -> list[tuple[date, bool]]:
     return sorted((date(int(m[1]), int(m[2]), int(m[3])), pending) for m, pending in found if m)
 
 
-def _name(day: date) -> str:
+def partition_name(day: date) -> str:
+    """Return the name of the table that holds a day's results."""
     return f"monitors_pushresult_{day:%Y%m%d}"

@@ -18,9 +18,11 @@ from django_scopes import scopes_disabled
 
 from accounts.keys import hash_token, token_matches
 from accounts.models import Team
+from accounts.plans import monitor_quota
 from accounts.teams import claim_namespace
 from monitors.models import Heartbeat, Monitor, PushKey, PushResult, new_slug
 from monitors.state import State
+from monitors.usage import count_team
 
 TOKEN_BYTES = 30
 # What a caller may change on a monitor; anything else has a service of its own.
@@ -69,12 +71,7 @@ def create_monitor(
     token = None if fields.get("secret") else new_token()
     try:
         with transaction.atomic(), scopes_disabled():
-            # Not the full lock: that would hold up every transition, which refers to its team.
-            locked = Team.objects.select_for_update(no_key=True).get(pk=team.pk)
-            if locked.monitor_quota is not None:
-                used = Monitor.objects.filter(team=team).count()
-                if used >= locked.monitor_quota:
-                    raise QuotaExceeded(locked.monitor_quota)
+            require_quota(team, 1)
             monitor = Monitor.objects.create(
                 team=team,
                 namespace=claim_namespace(team=team, name=namespace or team.slug),
@@ -89,6 +86,7 @@ def create_monitor(
                 check_at=Now() if armed else None,
             )
             PushKey.objects.create(team=team, monitor=monitor)
+            count_team(team.pk)
     except IntegrityError as error:
         raise _named(error) from error
     return monitor, token
@@ -163,6 +161,7 @@ def delete_monitor(*, monitor: Monitor) -> None:
     with transaction.atomic(), scopes_disabled():
         heartbeat = _lock(monitor)
         _leave_transition(monitor, heartbeat.state, "deleted")
+        count_team(monitor.team_id)  # it was there today
         monitor.delete()
 
 
@@ -241,6 +240,17 @@ def _check_fields(fields: dict[str, Any]) -> None:
     unknown = set(fields) - EDITABLE
     if unknown:
         raise TypeError(f"not fields of a monitor: {', '.join(sorted(unknown))}")
+
+
+def require_quota(team: Team, more: int) -> None:
+    """Hold the team's lock, and raise QuotaExceeded unless its plan allows `more` monitors.
+
+    Not the full lock: that would hold up every transition, which refers to its team.
+    """
+    teams = Team.objects.select_related("plan").select_for_update(no_key=True, of=("self",))
+    quota = monitor_quota(teams.get(pk=team.pk))
+    if quota is not None and Monitor.objects.filter(team=team).count() + more > quota:
+        raise QuotaExceeded(quota)
 
 
 def _lock(monitor: Monitor) -> Heartbeat:

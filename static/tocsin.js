@@ -1,5 +1,5 @@
 // The console works without this file. With it, times count, the theme can be chosen, and
-// snippets can be copied.
+// snippets can be copied. What live.js, palette.js and shortcuts.js share is in `tocsin`.
 (function () {
   "use strict";
 
@@ -27,10 +27,16 @@
     nameThemes();
   }
   function nameThemes() {
-    var names = { "": "Theme: system", light: "Theme: light", dark: "Theme: dark" };
+    var names = { "": "system", light: "light", dark: "dark" };
     document.querySelectorAll("[data-theme-button]").forEach(function (button) {
-      button.textContent = names[chosenTheme() || ""];
+      button.textContent = button.getAttribute("data-" + names[chosenTheme() || ""]);
     });
+  }
+
+  // --- words: the page brings them along in its own language ----------------------------------
+  function word(name, otherwise) {
+    var words = document.getElementById("words");
+    return (words && words.getAttribute("data-" + name)) || otherwise;
   }
 
   // --- times: relative to the server's clock, whatever this machine's says --------------------
@@ -68,14 +74,30 @@
     });
   }
 
+  function sayClock(at) {
+    var zone = word("zone", "UTC");
+    var wanted = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" };
+    try {
+      wanted.timeZone = zone;
+      return new Intl.DateTimeFormat("en-GB", wanted).format(at + offset);
+    } catch (error) { // a zone that this browser does not know
+      wanted.timeZone = "UTC";
+      return new Intl.DateTimeFormat("en-GB", wanted).format(at + offset);
+    }
+  }
+
   // --- what a screen reader and the tab are told of a change ----------------------------------
-  function announce(live) {
-    var state = live.querySelector("[data-state]");
+  function say(text) {
+    var voice = document.getElementById("voice");
+    if (voice) { voice.textContent = text; }
+  }
+  // `page` is what came last for the live part: itself, or what waits until somebody asks for it.
+  function announce(live, page) {
+    var state = page.querySelector("[data-state]");
     if (!state) { return; }
     var said = state.getAttribute("data-state");
     if (live.dataset.said && live.dataset.said !== said) {
-      var voice = document.getElementById("voice");
-      if (voice) { voice.textContent = said; }
+      say(said);
       state.classList.add("changed");
     }
     live.dataset.said = said;
@@ -88,7 +110,7 @@
     var text = source.textContent;
     function done() {
       var before = button.textContent;
-      button.textContent = "Copied";
+      button.textContent = word("copied", "Copied");
       setTimeout(function () { button.textContent = before; }, 1500);
     }
     if (navigator.clipboard) {
@@ -121,41 +143,19 @@
       menu.querySelector("summary").focus();
     });
   });
-  // A hidden tab asks for nothing; it catches up when it is looked at again.
-  document.addEventListener("htmx:beforeRequest", function (event) {
-    if (document.hidden && event.detail.elt.hasAttribute("data-live")) { event.preventDefault(); }
-  });
-  // Whoever reads with the keyboard or selects text is not disturbed, unless there is news.
-  document.addEventListener("htmx:beforeSwap", function (event) {
-    var live = event.detail.target.closest("[data-live]");
-    if (!live || !isRead(live)) { return; }
-    var page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
-    var state = page.querySelector("[data-state]");
-    var said = state ? state.getAttribute("data-state") : undefined;
-    if (said === live.dataset.said) { event.detail.shouldSwap = false; }
-  });
-  function isRead(live) {
-    var selection = window.getSelection();
-    return live.contains(document.activeElement) ||
-      (!selection.isCollapsed && live.contains(selection.anchorNode));
-  }
-  document.addEventListener("htmx:afterSwap", function (event) {
-    var live = event.target.closest("[data-live]");
-    if (live) { readClock(live); tick(); announce(live); }
-  });
-
   document.addEventListener("DOMContentLoaded", function () {
     readClock(document);
     nameThemes();
     tick();
     setInterval(tick, 1000);
-    document.querySelectorAll("[data-live]").forEach(announce);
     // A page that answers a form keeps its own address, so that loading it again asks anew.
     var place = document.querySelector("[data-address]");
     if (place) { history.replaceState(null, "", place.getAttribute("data-address")); }
     var named = document.querySelector("[data-slug-for]");
     if (named) { followName(named, document.getElementById(named.getAttribute("data-slug-for"))); }
   });
+
+  window.tocsin = { readClock: readClock, tick: tick, sayClock: sayClock, word: word, say: say, announce: announce };
 
   function followName(name, slug) {
     var own = false;

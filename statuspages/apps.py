@@ -1,7 +1,16 @@
 """The statuspages application."""
 
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+
+if TYPE_CHECKING:
+    from accounts.access import Access
+    from incidents.models import Incident
 
 
 class StatuspagesConfig(AppConfig):
@@ -17,9 +26,33 @@ class StatuspagesConfig(AppConfig):
     def ready(self) -> None:
         """Let windows be announced on pages, and declare what the audit log watches."""
         from accounts.audit_triggers import install
+        from accounts.erasing import register_cleaner
+        from incidents.console import panels
         from incidents.maintenance import announcing
         from statuspages import audited  # noqa: F401  # it declares
         from statuspages.services import announced
 
         announcing.register(announced)
+        panels.register("posts", incident=_show_posts, home=_show_open_posts)
+        register_cleaner(_remove_files)
         post_migrate.connect(install, sender=self)
+
+
+# Not above: what writes posts brings many packages, and not every process shows pages.
+def _show_posts(access: Access, incident: Incident) -> str:
+    from statuspages.console.incident_panel import show_posts
+
+    return show_posts(access, incident)
+
+
+def _show_open_posts(access: Access, now: datetime) -> str:
+    from statuspages.console.incident_panel import show_open_posts
+
+    return show_open_posts(access, now)
+
+
+def _remove_files() -> None:
+    # Not above: what serves pages brings many packages.
+    from statuspages.serving.exporting import remove_strangers
+
+    remove_strangers()

@@ -15,11 +15,13 @@ from rest_framework.response import Response
 
 from accounts.api.fields import StrictChoice, StrictSerializer, StrictText, refuse_changes
 from accounts.api.pagination import parse_instant
+from accounts.api.problems import Conflict
 from accounts.api.views import TenantViewSet
-from accounts.keys import create_api_key, rename_api_key, revoke_api_key
+from accounts.keys import KeyNameTaken, create_api_key, rename_api_key, revoke_api_key
 from accounts.models import ApiKey, Membership, Scope
 
 MOST_NAME = 120
+_TAKEN = "The team has a live key of this name."
 
 
 @extend_schema_field({"type": "string", "enum": Scope.values}, component_name="Scope")
@@ -93,6 +95,7 @@ class ApiKeyViewSet(TenantViewSet):
     singular = "api_key"
     read_scope = Scope.ADMIN
     needed_scope = Scope.ADMIN
+    conflicts = ("create", "partial_update")
     live_fields = ("last_used_at",)
 
     @extend_schema(responses=ApiKeySerializer(many=True))
@@ -108,13 +111,16 @@ class ApiKeyViewSet(TenantViewSet):
         if not self.access.allows(scope):
             raise PermissionDenied("A key cannot make one that may do more than itself.")
         user = self.access.user
-        key, text = create_api_key(
-            team=self.access.team,
-            name=fields["name"],
-            scope=scope,
-            created_by=Membership.objects.filter(user=user).first() if user else None,
-            expires_at=fields.get("expires_at"),
-        )
+        try:
+            key, text = create_api_key(
+                team=self.access.team,
+                name=fields["name"],
+                scope=scope,
+                created_by=Membership.objects.filter(user=user).first() if user else None,
+                expires_at=fields.get("expires_at"),
+            )
+        except KeyNameTaken as error:
+            raise Conflict(_TAKEN) from error
         shown = {**ApiKeySerializer(key).data, "key": text}
         return Response(shown, status=201, headers={"Cache-Control": "no-store"})
 
@@ -130,7 +136,10 @@ class ApiKeyViewSet(TenantViewSet):
         fields = self.read_body(ApiKeyChangeSerializer, partial=True)
         refuse_changes(request.data, ApiKeySerializer(key).data, "scope", "expires_at")
         if "name" in fields:
-            rename_api_key(key=key, name=fields["name"])
+            try:
+                rename_api_key(key=key, name=fields["name"])
+            except KeyNameTaken as error:
+                raise Conflict(_TAKEN) from error
         return Response(ApiKeySerializer(key).data)
 
     @extend_schema(responses={204: None})

@@ -53,7 +53,7 @@ class AuditEventSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(read_only=True)
     at = serializers.DateTimeField(read_only=True)
     actor = serializers.CharField(read_only=True)
-    by = serializers.ChoiceField(["member", "key"], read_only=True)
+    by = serializers.ChoiceField(["member", "key", "staff"], read_only=True)
     address = serializers.CharField(read_only=True, help_text="Where from; empty if unknown.")
     request = serializers.UUIDField(read_only=True, help_text="One for all that a request did.")
     action = serializers.CharField(read_only=True)

@@ -36,9 +36,11 @@ KIND_WORDS = {
     "post": "Status page post",
     "post_template": "Post template",
     "rotation": "Rotation",
+    "saved_view": "Saved view",
     "secret": "Secret",
     "status_page": "Status page",
     "subscriber": "Subscriber",
+    "team": "Team",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from accounts.durations import parse_duration, say_duration
 from accounts.models import RESERVED_SLUGS, Role, Scope, User, validate_slug
@@ -64,16 +65,67 @@ class TeamForm(forms.Form):
         return slug
 
 
+class RenameForm(forms.Form):
+    """What people call the team."""
+
+    name = forms.CharField(label=_("Team name"), max_length=120)
+
+
+class NamespaceForm(forms.Form):
+    """A namespace to be claimed."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=63,
+        validators=[validate_slug],
+        help_text=_("Lower-case letters, digits and hyphens, with a letter or digit at both ends."),
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+
+class DeletionForm(forms.Form):
+    """The team's short name, typed by whoever means it."""
+
+    slug = forms.CharField(
+        label=_("The team's short name"),
+        max_length=63,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+
+
 class KeyForm(forms.Form):
     """A new API key."""
 
-    name = forms.CharField(max_length=120, help_text="What will use it, for example “terraform”.")
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=120,
+        help_text=_("What will use it, for example “terraform”. No two live keys share a name."),
+    )
     scope = forms.ChoiceField(
+        label=_("Scope"),
+        help_text=_("Each includes the ones above it. Choose the least that does the work."),
         choices=[
-            (Scope.READ.value, "Read: look at everything"),
-            (Scope.WRITE.value, "Write: also change monitors, channels and incidents"),
-            (Scope.ADMIN.value, "Admin: also members and keys"),
-        ]
+            (Scope.READ.value, _("Read: look at everything")),
+            (Scope.WRITE.value, _("Write: also change monitors, channels and incidents")),
+            (Scope.ADMIN.value, _("Admin: also members and keys")),
+        ],
+    )
+    days = forms.TypedChoiceField(
+        label=_("Ends"),
+        required=False,
+        coerce=int,
+        empty_value=None,
+        initial="90",
+        help_text=_("It opens nothing from then on. A key that ends limits what a leak can do."),
+        choices=[
+            ("7", _("in 7 days")),
+            ("30", _("in 30 days")),
+            ("90", _("in 90 days")),
+            ("365", _("in a year")),
+            ("", _("never")),
+        ],
     )
 
 

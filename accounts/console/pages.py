@@ -15,7 +15,7 @@ from django.utils.timezone import now as clock
 from django_htmx.http import HttpResponseClientRefresh
 from django_scopes import scopes_disabled
 
-from accounts.access import Access, access_for_member
+from accounts.access import Access, access_for_member, existing_teams
 from accounts.invitations import invitations_for
 from accounts.models import Scope, Team, User
 
@@ -60,7 +60,9 @@ def teams_of(user: User) -> list[Team]:
     with scopes_disabled():
         joined = user.memberships.filter(accepted_at__isnull=False)
         return list(
-            Team.objects.filter(pk__in=joined.order_by().values("team_id")).order_by("created_at")
+            existing_teams()
+            .filter(pk__in=joined.order_by().values("team_id"))
+            .order_by("created_at")
         )
 
 

@@ -1,4 +1,4 @@
-"""A team's settings: its members, and the keys of its scripts."""
+"""A team's members: who belongs to it, who is invited, and what they may do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.timezone import now as clock
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_POST
 
 from accounts.access import Access, get_object
-from accounts.console.forms import InviteForm, KeyForm
+from accounts.console.forms import InviteForm
 from accounts.console.pages import render_page, team_page
+from accounts.console.reauth import confirm_recent_login, require_recent_login
+from accounts.console.settings_search import read_search
 from accounts.invitations import (
     MOST_OPEN,
     AlreadyInvited,
@@ -27,9 +31,8 @@ from accounts.invitations import (
     resend_invitation,
     revoke_invitation,
 )
-from accounts.keys import create_api_key, revoke_api_key
-from accounts.members import LastOwner, change_role, remove_member
-from accounts.models import ApiKey, Invitation, Membership, Role, Scope
+from accounts.members import LastOwner, NotJoined, change_role, remove_member, transfer_ownership
+from accounts.models import Invitation, Membership, Role, Scope
 
 _ROLE_ORDER = ["owner", "admin", "member", "viewer"]
 _NOT_SENT = (
@@ -37,6 +40,22 @@ _NOT_SENT = (
     "works."
 )
 _LAST_OWNER = "{} is the last owner, and a team needs one. Make somebody else an owner first."
+
+
+# What each role may do: a row for each duty, yes or no from owner to viewer.
+DUTIES = [
+    (_lazy("Look at everything: monitors, incidents, on-call, pages"), (True, True, True, True)),
+    (_lazy("Be on call, and acknowledge through the link in a page"), (True, True, True, True)),
+    (
+        _lazy("Change monitors, incidents, rotations, rules, channels, status pages, namespaces"),
+        (True, True, True, False),
+    ),
+    (_lazy("Invite and remove people, change roles"), (True, True, False, False)),
+    (_lazy("API keys, audit log, export, the team's name"), (True, True, False, False)),
+    (_lazy("Make and remove owners, hand the team over"), (True, False, False, False)),
+    (_lazy("Delete the team, and keep it after all"), (True, False, False, False)),
+    (_lazy("Mailed about incidents that no rule sends elsewhere"), (True, False, False, False)),
+]
 
 
 @dataclass(frozen=True)
@@ -85,10 +104,23 @@ def _appointable(access: Access) -> list[str]:
 
 
 def _render_members(request: HttpRequest, access: Access, form: InviteForm) -> HttpResponse:
-    people = _people(access)
+    everyone = _people(access)
+    search = read_search(request)
+    wanted = request.GET.get("role", "")
+    people = [
+        person
+        for person in everyone
+        if search.lower() in f"{person.email} {person.name}".lower()
+        and (wanted not in _ROLE_ORDER or wanted == person.role)
+    ]
     context = {
-        "joined": sum(not person.pending for person in people),
+        "joined": sum(not person.pending for person in everyone),
+        "everyone": len(everyone),
         "people": people,
+        "search": search,
+        "role": wanted if wanted in _ROLE_ORDER else "",
+        "every_role": [(role, Role(role).label) for role in _ROLE_ORDER],
+        "duties": DUTIES,
         "form": form,
         "roles": [(role, Role(role).label) for role in _appointable(access)],
         "appointable": _appointable(access),
@@ -176,6 +208,7 @@ def revoke_invite(request: HttpRequest, access: Access, pk: UUID) -> HttpRespons
 
 @require_POST
 @team_page(Scope.ADMIN)
+@require_recent_login
 def set_role(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Let a member do more or less."""
     member = get_object(Membership.objects.select_related("user"), pk)
@@ -184,6 +217,9 @@ def set_role(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     if role not in Role.values:
         messages.error(request, "There is no such role. Choose one of the list.")
         return _back(access)
+    if Role.OWNER in (role, member.role) and role != member.role:
+        access.require_appoint(role, member.role)
+        confirm_recent_login(request)
     try:
         change_role(access=access, member=member, role=role)
     except LastOwner:
@@ -194,6 +230,7 @@ def set_role(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
 
 
 @team_page(Scope.ADMIN)
+@require_recent_login
 def remove(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Ask once more, by name, and take a person out of the team."""
     member = get_object(Membership.objects.select_related("user"), pk)
@@ -230,41 +267,24 @@ def leave(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 @team_page(Scope.ADMIN)
-def list_keys(request: HttpRequest, access: Access) -> HttpResponse:
-    """Show the team's API keys, and make one: its text is in the answer to that, never again."""
-    form = KeyForm(request.POST or None)
-    text = None
-    if request.method == "POST" and form.is_valid():
-        _, text = create_api_key(
-            team=access.team,
-            name=form.cleaned_data["name"],
-            scope=Scope(form.cleaned_data["scope"]),
-            created_by=Membership.objects.filter(user=access.user).first(),
-        )
-        form = KeyForm()
-    keys = ApiKey.objects.select_related("created_by__user").order_by("-created_at")
-    response = render_page(
-        request,
-        access,
-        "accounts/keys.html",
-        {
-            "form": form,
-            "keys": keys.filter(revoked_at=None),
-            "revoked": keys.exclude(revoked_at=None)[:20],
-            "text": text,
-            "section": "settings",
-        },
-    )
-    if text:
-        response["Cache-Control"] = "no-store"
-    return response
-
-
-@require_POST
-@team_page(Scope.ADMIN)
-def revoke_key(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
-    """Make a key useless from now on."""
-    key = get_object(ApiKey.objects.all(), pk)
-    revoke_api_key(key=key, now=clock())
-    messages.success(request, f"The key “{key.name}” is revoked: it opens nothing any more.")
-    return redirect("console:keys", team=access.team.slug)
+@require_recent_login
+def hand_over(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
+    """Ask once more, by name, and make somebody else the owner."""
+    access.require_appoint(Role.OWNER)
+    member = get_object(Membership.objects.select_related("user"), pk)
+    if access.user and member.user_id == access.user.pk:
+        messages.error(request, _("You are an owner already."))
+        return _back(access)
+    if request.method == "POST":
+        email = member.user.email
+        try:
+            transfer_ownership(access=access, member=member)
+        except NotJoined:
+            messages.error(request, _("%(email)s has not joined yet.") % {"email": email})
+        else:
+            messages.success(
+                request, _("%(email)s is now owner, and you are admin.") % {"email": email}
+            )
+        return _back(access)
+    context = {"member": member, "section": "settings"}
+    return render_page(request, access, "accounts/member_owner.html", context)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve
 from django.utils.timezone import now as clock
+from django.utils.translation import gettext as _
 
 from accounts.audit import acting
 from accounts.console.forms import TeamForm
 from accounts.console.pages import LAST_TEAM, teams_of
 from accounts.invitations import invitations_for
 from accounts.models import Team, User
-from accounts.teams import NameTaken, create_team, sign_up_quota
+from accounts.teams import NameTaken, sign_up_team
 
 LEAST_NAME = 3
 
@@ -26,7 +28,7 @@ def show_start(request: HttpRequest) -> HttpResponse:
     """Show visitors what Tocsin does; lead members to their team."""
     user = request.user
     if not isinstance(user, User):
-        return render(request, "accounts/start.html")
+        return render(request, "accounts/start.html", {"base_url": settings.BASE_URL})
     slugs = [team.slug for team in teams_of(user)]
     if not slugs:
         invited = invitations_for(user, now=clock())
@@ -45,11 +47,12 @@ def create_first_team(request: HttpRequest) -> HttpResponse:
         slug = form.cleaned_data["slug"]
         try:
             with acting(user.email, address=request.META.get("REMOTE_ADDR") or ""):
-                create_team(
-                    slug=slug, name=form.cleaned_data["name"], owner=user, quota=sign_up_quota()
-                )
+                sign_up_team(slug=slug, name=form.cleaned_data["name"], owner=user)
         except NameTaken:
-            form.add_error("slug", f"“{slug}” is taken. Choose another short name.")
+            form.add_error(
+                "slug",
+                _("“%(slug)s” is taken. Choose another short name.") % {"slug": slug},
+            )
         except ValidationError as error:
             form.add_error("slug", error)
         else:
@@ -58,7 +61,12 @@ def create_first_team(request: HttpRequest) -> HttpResponse:
         slug = suggest_slug(user.email)
         free = not Team.objects.filter(slug=slug).exists()
         form = TeamForm(initial={"slug": slug if free else ""})
-    return render(request, "accounts/team_new.html", {"form": form, "teams": teams_of(user)})
+    context = {
+        "form": form,
+        "teams": teams_of(user),
+        "invited": invitations_for(user, now=clock()),
+    }
+    return render(request, "accounts/team_new.html", context)
 
 
 def suggest_slug(email: str) -> str:

@@ -1,4 +1,4 @@
-"""Times and durations in templates; the exact instant shows on hover and focus."""
+"""Times and durations in templates: in the reader's zone, with the UTC on hover and focus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now as clock
 
-from accounts.durations import say_ago, say_duration, say_time
+from accounts.durations import say_ago, say_both, say_duration, say_time
+from accounts.zones import reader_zone
 
 register = template.Library()
 
@@ -29,8 +30,26 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def exact(at: datetime | None) -> str:
-    """Return an instant as "22 Nov 2026 14:02:11 UTC"; nothing for None."""
-    return say_time(at) if at else ""
+    """Return an instant as "22 Nov 2026 15:02:11 CET", in the reader's zone; nothing for None.
+
+    It is plain text, for attributes and for what only screen readers read: what is seen in a
+    sentence takes `moment`.
+    """
+    return say_time(at, reader_zone()) if at else ""
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString | str:
+    """Return a `time` element with the exact instant: in the reader's zone, UTC on hover."""
+    if at is None:
+        return ""
+    zone = reader_zone()
+    return format_html(
+        '<time datetime="{}" title="{}" tabindex="0">{}</time>',
+        _stamp(at),
+        say_both(at, zone),
+        say_time(at, zone),
+    )
 
 
 @register.filter
@@ -70,19 +89,30 @@ def _time_element(context: dict[str, Any], at: datetime | None, kind: str) -> Sa
     if at is None:
         return "never" if kind == "ago" else ""
     now = context.get("now") or clock()
+    zone = reader_zone()
     if kind == "ago":
-        text = say_ago(at, now)
+        text = say_ago(at, now, zone)
     elif kind == "lasting":
         text = say_duration((now - at).total_seconds())
     else:
         text = "in " + say_duration(max(0, (at - now).total_seconds()))
     return format_html(
         '<time datetime="{}" title="{}" data-kind="{}" tabindex="0">{}</time>',
-        at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        say_time(at),
+        _stamp(at),
+        say_both(at, zone),
         kind,
         text,
     )
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@register.simple_tag
+def reader_zone_name() -> str:
+    """Return the name of the zone that the page's times are in, for the page's script."""
+    return str(reader_zone())
 
 
 @register.simple_tag

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.access import Access, get_object
@@ -26,6 +27,7 @@ from incidents.console.channel_forms import (
 )
 from incidents.console.deliveries import count_carried
 from incidents.console.forms import RouteForm
+from incidents.console.searching import offer_search, read_search, read_word, says
 from incidents.destinations import (
     ChannelInUse,
     DuplicateName,
@@ -63,10 +65,29 @@ def list_channels(request: HttpRequest, access: Access) -> HttpResponse:
     rules = rules.select_related("policy").prefetch_related("channels")
     catch_all = AlertRule.objects.select_related("policy").filter(is_catch_all=True).first()
     chosen = catch_all.channels.values_list("pk", flat=True) if catch_all else []
-    rows = _list_rows()
+    everything = _list_rows()
+    search, state = read_search(request), read_word(request, "state", ("in-use", "disabled"))
+    rows = [
+        row for row in everything if says(search, (row["channel"].name, row["kind"], row["target"]))
+    ]
+    disabled = sum(row["channel"].disabled_at is not None for row in rows)
+    counts = {"": len(rows), "in-use": len(rows) - disabled, "disabled": disabled}
+    if state:
+        wanted = state == "disabled"
+        rows = [row for row in rows if (row["channel"].disabled_at is not None) == wanted]
+    words = {"": _("All"), "in-use": _("In use"), "disabled": _("Disabled")}
     context |= {
         "rows": rows,
-        "disabled_count": sum(row["channel"].disabled_at is not None for row in rows),
+        "total": len(everything),
+        "finder": offer_search(
+            here=request.path,
+            label=_("Search channels"),
+            search=search,
+            param="state",
+            chosen=state,
+            choices=[(name, word, counts[name]) for name, word in words.items()],
+        ),
+        "disabled_count": sum(row["channel"].disabled_at is not None for row in everything),
         "rules": rules,
         "catch_all": catch_all,
         "route": RouteForm(initial={"channels": list(chosen)}),

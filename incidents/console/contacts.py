@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.timezone import now as clock
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.access import Access, get_object
@@ -29,6 +30,7 @@ from incidents.console.contact_forms import (
     list_contact_kinds,
 )
 from incidents.console.rule_words import say_hours
+from incidents.console.searching import offer_search, read_search, read_word, says
 from incidents.contacts import MOST_QUIET_HOURS, ensure_account_methods, usable_methods
 from incidents.models import (
     ContactMethod,
@@ -72,15 +74,43 @@ def list_contacts(request: HttpRequest, access: Access) -> HttpResponse:
     me = _me(access)
     ensure_account_methods([me.pk])
     rows = describe_methods(me, now=clock())
+    everybody = _everybody() if access.allows(Scope.ADMIN) else None
     context: dict[str, Any] = {
         "rows": rows,
         "is_reached": any(row["is_usable"] for row in rows),
         "is_on_duty": services.is_on_call_duty(me.pk),
-        "everybody": _everybody() if access.allows(Scope.ADMIN) else None,
+        "everybody": everybody,
         "section": "oncall",
         "place": "contacts",
     }
+    if everybody is not None:
+        context |= _find_people(request, everybody)
     return render_page(request, access, "contacts/list.html", context)
+
+
+def _find_people(request: HttpRequest, everybody: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the members that the address asks for, and what the form of the search needs."""
+    tests: dict[str, Callable[[dict[str, Any]], bool]] = {
+        "": lambda _person: True,
+        "duty": lambda person: person["is_on_duty"],
+        "unreachable": lambda person: not person["ways"],
+    }
+    words = {"": _("All"), "duty": _("On-call duty"), "unreachable": _("Cannot be reached")}
+    search, chosen = read_search(request), read_word(request, "people", tests)
+    found = [
+        person
+        for person in everybody
+        if says(search, (person["member"].user.email, person["member"].name, *person["ways"]))
+    ]
+    finder = offer_search(
+        here=request.path,
+        label=_("Search members and ways"),
+        search=search,
+        param="people",
+        chosen=chosen,
+        choices=[(name, word, sum(map(tests[name], found))) for name, word in words.items()],
+    )
+    return {"everybody": list(filter(tests[chosen], found)), "finder": finder}
 
 
 def describe_methods(membership: Membership, *, now: datetime) -> list[dict[str, Any]]:

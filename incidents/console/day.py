@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from accounts.durations import say_time
+from accounts.durations import say_both
+from accounts.zones import reader_zone
 from monitors.console.strip import WIDTH
 
 BUCKETS = 96
@@ -82,7 +83,7 @@ def _quarter(index: int, down: int, most: int, since: datetime) -> Quarter:
         y=round(HEIGHT - height, 1),
         height=round(height, 1),
         down=down,
-        title=f"{said}, {say_time(start)} and 15 min on",
+        title=f"{said}, {say_both(start, reader_zone(), between=' · ')} and 15 min on",
     )
 
 

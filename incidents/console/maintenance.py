@@ -13,6 +13,8 @@ from django.contrib import messages
 from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_POST
 
 from accounts.access import Access, get_object
@@ -21,6 +23,7 @@ from accounts.models import Scope
 from accounts.templatetags.wording import straight
 from accounts.zones import zone_names
 from incidents.console.maintenance_form import MOST_LISTED, MaintenanceForm, say_repeats
+from incidents.console.searching import offer_search, read_search, read_word
 from incidents.maintenance.announcing import find_page
 from incidents.maintenance.covering import count_covered
 from incidents.maintenance.maintenances import (
@@ -41,6 +44,7 @@ from incidents.models import Maintenance, MaintenanceSpan
 from monitors.models import Monitor
 from monitors.queries import database_now
 
+TITLES = {"on": _lazy("On now"), "coming": _lazy("Coming up"), "over": _lazy("Over")}
 MOST_ROWS = 200
 MOST_PAST = 50
 NEXT_SHOWN = 5
@@ -111,18 +115,35 @@ def list_maintenances(request: HttpRequest, access: Access) -> HttpResponse:
     now = database_now()
     ahead = MaintenanceSpan.objects.filter(maintenance=OuterRef("pk"), ends_at__gt=now)
     found = with_standing(now).annotate(ahead=Exists(ahead))
+    search, wanted = read_search(request), read_word(request, "state", TITLES)
+    if search:
+        found = found.filter(name__icontains=search)
     lively = Q(ahead=True) | ~Q(rrule="")
     past = found.exclude(lively).order_by("-ends_at")[:MOST_PAST]
     rows = read_rows([*found.filter(lively).order_by("-pk")[:MOST_ROWS], *past], now)
     by_state: dict[str, list[Row]] = {"on": [], "coming": [], "over": []}
     for row in rows:
         by_state[row.state].append(row)
-    groups = [
-        ("on", "On now", sorted(by_state["on"], key=lambda row: row.shown.ends_at)),
-        ("coming", "Coming up", sorted(by_state["coming"], key=lambda row: row.shown.starts_at)),
-        ("over", "Over", sorted(by_state["over"], key=lambda row: row.shown.ends_at, reverse=True)),
-    ]
-    context = {"groups": [group for group in groups if group[2]], "now": now}
+    by_state["on"].sort(key=lambda row: row.shown.ends_at)
+    by_state["coming"].sort(key=lambda row: row.shown.starts_at)
+    by_state["over"].sort(key=lambda row: row.shown.ends_at, reverse=True)
+    counted = [(state, str(word), len(by_state[state])) for state, word in TITLES.items()]
+    context = {
+        "groups": [
+            (state, word, by_state[state])
+            for state, word, count in counted
+            if count and wanted in ("", state)
+        ],
+        "finder": offer_search(
+            here=request.path,
+            label=_("Search windows"),
+            search=search,
+            param="state",
+            chosen=wanted,
+            choices=[("", _("All"), len(rows)), *counted],
+        ),
+        "now": now,
+    }
     return _render(request, access, "list", context)
 
 

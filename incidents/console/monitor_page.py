@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,48 +11,60 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.access import Access
 from accounts.console.pages import is_htmx, render_page, team_page
+from accounts.plans import history_days
+from incidents.console.monitor_history import HistoryFilters, read_history
 from incidents.console.rehearsing import SaidRehearsal, say_rehearsal
 from incidents.maintenance.covering import current_windows
 from incidents.models import Incident, IncidentState
 from incidents.policies.rehearsal import rehearse, subject_of
-from monitors.console.latency import (
-    DEFAULT_RANGE,
-    RANGES,
-    draw_plot,
-    read_buckets,
-)
+from monitors.badges import badge_url
+from monitors.console.facets import count_facets
+from monitors.console.latency import draw_plot, read_buckets
+from monitors.console.results import ResultFilters, read_page, results_of
 from monitors.console.strip import Strip, build_strip
+from monitors.console.thinning import thin_strip
+from monitors.console.timespan import (
+    RANGES,
+    Asked,
+    Span,
+    neighbours,
+    read_span,
+    write_instant,
+    write_wall,
+)
+from monitors.console.uptimes import measure_uptimes, read_changes
 from monitors.console.views import read_monitor, rotation_forms, setup_context
-from monitors.models import ListeningGap, Monitor, PushResult, Transition
+from monitors.history import history_start
+from monitors.models import Badge, ListeningGap, Monitor
+from monitors.overlaps import read_overlap
 from monitors.queries import database_now, standings
 from monitors.schedule import effective_grace_seconds
 from monitors.state import Cause
+from monitors.uptime import Change
 
-RESULT_ROWS = 20
-HISTORY_ROWS = 20
-MOST_CHANGES = 1_000
+HISTORY_ROWS = 10
+INCIDENT_ROWS = 5
+MOST_GAPS = 100
 DAY = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A line of the state history, with the incident it belongs to."""
-
-    at: datetime
-    from_state: str
-    to_state: str
-    cause: str | None
-    detail: str
-    incident: Incident | None
 
 
 @team_page()
 def show_monitor(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Show everything about a monitor."""
-    monitor = read_monitor(pk)
-    context = {"section": "monitors", **_live_context(request, access, monitor)}
+    monitor, now = read_monitor(pk), database_now()
+    earliest = history_start(access.team, now)
+    asked = read_span(request.GET, now=now, earliest=earliest)
+    changes, known_from = read_changes(monitor, now=now)
+    context = {
+        "section": "monitors",
+        "monitor": monitor,
+        "now": now,
+        **_live_context(monitor, changes, now),
+        **_results_context(request, access, monitor, asked, now),
+    }
     if is_htmx(request):
-        return render_page(request, access, "incidents/_monitor.html", context)
+        return render_page(request, access, "monitors/page/_live.html", context)
+    span = asked.or_default(now)
     return render_page(
         request,
         access,
@@ -62,7 +73,18 @@ def show_monitor(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse
             **context,
             **setup_context(monitor, token=None),
             **rotation_forms(),
-            "found": _rehearse(access, monitor, context["now"]),
+            **_latency_context(access, monitor, span, now=now, earliest=earliest),
+            "asked": asked,
+            "from_field": asked.given["from"] if asked.errors else write_wall(span.since),
+            "to_field": asked.given["to"] if asked.errors else write_wall(span.until),
+            "facets": _facets(access, monitor, asked.span, earliest=earliest, now=now),
+            "history_days": history_days(access.team),
+            "uptimes": measure_uptimes(
+                changes, known_from=known_from, now=now, state=monitor.heartbeat.state
+            ),
+            "badge": _badge(monitor),
+            "overlap": read_overlap(monitor, now=now),
+            "found": _rehearse(access, monitor, now),
         },
     )
 
@@ -72,81 +94,91 @@ def _rehearse(access: Access, monitor: Monitor, now: datetime) -> SaidRehearsal:
     return say_rehearsal(rehearse(team=access.team, subject=subject), team=access.team)
 
 
-def _live_context(request: HttpRequest, access: Access, monitor: Monitor) -> dict[str, Any]:
-    now = database_now()
-    changes = list(Transition.objects.filter(monitor=monitor.pk).order_by("-id")[:MOST_CHANGES])
-    incidents = list(
-        Incident.objects.filter(monitor_id=monitor.pk).order_by("-id")[: 2 * HISTORY_ROWS]
-    )
-    range_name = request.GET.get("range", "")
-    if range_name not in RANGES:
-        range_name = DEFAULT_RANGE
-    label = request.GET.get("label", "").replace("\0", "")[:400]
-    results = _results(monitor, label)
-    buckets = read_buckets(
-        team_id=access.team.pk, monitor_id=monitor.pk, until=now, seconds=RANGES[range_name]
-    )
+def _badge(monitor: Monitor) -> str:
+    key = Badge.objects.filter(monitor=monitor.pk).values_list("key", flat=True).first()
+    return badge_url(key) if key else ""
+
+
+def _live_context(monitor: Monitor, changes: Sequence[Change], now: datetime) -> dict[str, Any]:
     standing = standings([monitor], now=now)[monitor.pk]
+    incidents = list(Incident.objects.filter(monitor_id=monitor.pk).order_by("-id")[:INCIDENT_ROWS])
+    history = read_history(monitor, HistoryFilters(), now=now, rows=HISTORY_ROWS)
+    fell = next((line for line in history.lines if line.to_state == "down"), None)
     return {
-        "monitor": monitor,
         "standing": standing,
-        "since": standing.since or (changes[0].at if changes else monitor.created_at),
+        "since": standing.since or (changes[-1].at if changes else monitor.created_at),
+        "said_last": fell.detail if fell and standing.state == "down" else "",
         "strip": _strip(monitor, changes, now),
-        "plot": draw_plot(buckets, range_name=range_name, limit_ms=monitor.latency_limit_ms),
-        "ranges": list(RANGES),
-        "label": label,
-        "results": results[:RESULT_ROWS],
-        "more_results": len(results) > RESULT_ROWS,
-        "history": link_incidents(changes[:HISTORY_ROWS], incidents),
-        "maintenance": current_windows([monitor.pk], now).get(monitor.pk),
+        "history": history,
+        "incidents": incidents,
         "incident": next((i for i in incidents if i.state != IncidentState.RESOLVED), None),
+        "maintenance": current_windows([monitor.pk], now).get(monitor.pk),
         "grace_seconds": effective_grace_seconds(monitor.window),
-        "now": now,
     }
 
 
-def _results(monitor: Monitor, label: str) -> list[PushResult]:
-    found = PushResult.objects.filter(monitor=monitor.pk).order_by("-received_at", "-id")
-    if label:
-        key, _, value = label.partition(":")
-        # Bounded by time: labels have no index, and a rare one must not read every day.
-        found = found.filter(labels__contains={key: value}, received_at__gt=database_now() - DAY)
-    return list(found[: RESULT_ROWS + 1])
-
-
-def _strip(monitor: Monitor, changes: Sequence[Transition], now: datetime) -> Strip:
+def _strip(monitor: Monitor, changes: Sequence[Change], now: datetime) -> Strip:
     gaps = ListeningGap.objects.filter(ended_at__gt=now - DAY, started_at__lt=now)
-    return build_strip(
-        [(change.at, change.from_state, change.to_state) for change in reversed(changes)],
+    strip = build_strip(
+        [(change.at, change.from_state, change.to_state) for change in changes],
         state=monitor.heartbeat.state,
         born_at=monitor.created_at,
         since=now - DAY,
         until=now,
-        gaps=list(gaps.order_by("id").values_list("started_at", "ended_at")[:200]),
+        gaps=list(gaps.order_by("id").values_list("started_at", "ended_at")[:MOST_GAPS]),
     )
+    return thin_strip(strip)
 
 
-def link_incidents(changes: Sequence[Transition], incidents: Sequence[Incident]) -> list[Change]:
-    """Return the changes with the incident that each opened, joined or ended."""
-    linked = []
-    for change in changes:
-        belongs = None
-        if "down" in (change.from_state, change.to_state):
-            belongs = next((i for i in incidents if _covers(i, change.at)), None)
-        linked.append(
-            Change(
-                at=change.at,
-                from_state=change.from_state,
-                to_state=change.to_state,
-                cause=change.cause,
-                detail=change.detail,
-                incident=belongs,
-            )
-        )
-    return linked
+def _results_context(
+    request: HttpRequest, access: Access, monitor: Monitor, asked: Asked, now: datetime
+) -> dict[str, Any]:
+    filters = ResultFilters.of(request.GET)
+    results = results_of(monitor, team=access.team, span=asked.span, now=now)
+    kept = ("q", "status", "label", "range", "from", "to", "before", "after")
+    return {
+        "filters": filters,
+        "span": asked.span,
+        "results": read_page(results, filters),
+        # What leads to other pages of the same results, or to all of them as a file.
+        "result_params": _params(request, kept),
+        "file_params": _params(request, kept[:6]),
+    }
 
 
-def _covers(incident: Incident, at: datetime) -> bool:
-    return incident.down_since <= at and (
-        incident.resolved_at is None or at <= incident.resolved_at
+def _params(request: HttpRequest, names: Sequence[str]) -> str:
+    kept = request.GET.copy()
+    for name in list(kept):
+        if name not in names:
+            del kept[name]
+    return kept.urlencode()
+
+
+def _latency_context(
+    access: Access, monitor: Monitor, span: Span, *, now: datetime, earliest: datetime
+) -> dict[str, Any]:
+    buckets, is_sample = read_buckets(team_id=access.team.pk, monitor_id=monitor.pk, span=span)
+    beside = neighbours(span, now=now, earliest=earliest)
+    return {
+        "plot": draw_plot(
+            buckets, span=span, limit_ms=monitor.latency_limit_ms, is_sample=is_sample
+        ),
+        "plot_from": write_instant(span.since),
+        "plot_to": write_instant(span.until),
+        "ranges": list(RANGES),
+        "beside": {
+            name: (write_instant(other.since), write_instant(other.until)) if other else None
+            for name, other in beside.items()
+        },
+    }
+
+
+def _facets(
+    access: Access, monitor: Monitor, span: Span | None, *, earliest: datetime, now: datetime
+) -> Any:
+    return count_facets(
+        team_id=access.team.pk,
+        monitor_id=monitor.pk,
+        since=span.since if span else earliest,
+        until=span.until if span else now,
     )

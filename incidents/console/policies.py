@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from accounts.access import Access, get_object
 from accounts.console.pages import render_page, team_page
@@ -23,6 +24,7 @@ from incidents.console.policy_form import (
     target_choices,
 )
 from incidents.console.rehearsing import say_again, say_steps
+from incidents.console.searching import offer_search, read_search, read_word, says
 from incidents.models import AlertRule, EscalationPolicy
 from incidents.policies.policies import (
     MOST_REPEATS,
@@ -37,7 +39,7 @@ from incidents.policies.policies import (
     update_policy,
 )
 from incidents.policies.reaching import resolve_targets
-from incidents.policies.snapshot import take_snapshot, with_steps
+from incidents.policies.snapshot import Snapshot, take_snapshot, with_steps
 from monitors.queries import database_now
 
 SECTION = "oncall"
@@ -50,23 +52,31 @@ def _back(access: Access) -> HttpResponse:
 @team_page()
 def list_policies(request: HttpRequest, access: Access) -> HttpResponse:
     """Show each policy as a ladder, with who is on call on it now."""
-    rows = list(with_steps(EscalationPolicy.objects.order_by("name")))
-    snapshots = [take_snapshot(row) for row in rows]
+    followers: dict[UUID | None, list[str]] = {}
+    rules = AlertRule.objects.filter(policy__isnull=False).order_by("position")
+    for policy_id, name in rules.values_list("policy", "name"):
+        followers.setdefault(policy_id, []).append(name)
+    search, used = read_search(request), read_word(request, "used", ("yes", "no"))
+    everything = [
+        (row, take_snapshot(row)) for row in with_steps(EscalationPolicy.objects.order_by("name"))
+    ]
+    found = [(row, shot) for row, shot in everything if says(search, _words_of(shot))]
+    counts = {"": len(found), "yes": sum(row.pk in followers for row, _shot in found)}
+    counts["no"] = counts[""] - counts["yes"]
+    if used:
+        found = [(row, shot) for row, shot in found if (row.pk in followers) == (used == "yes")]
+    rows, snapshots = [row for row, _shot in found], [shot for _row, shot in found]
     reached = iter(
         resolve_targets(
             [target for shot in snapshots for step in shot.steps for target in step["targets"]],
             at=database_now(),
         )
     )
-    followers: dict[UUID | None, list[str]] = {}
-    rules = AlertRule.objects.filter(policy__isnull=False).order_by("position")
-    for policy_id, name in rules.values_list("policy", "name"):
-        followers.setdefault(policy_id, []).append(name)
     ladders: list[dict[str, Any]] = []
     for row, shot in zip(rows, snapshots, strict=True):
         times = accumulate(step["delay"] for step in shot.steps)
         steps = [
-            (after, [next(reached) for _ in step["targets"]])
+            (after, [next(reached) for _target in step["targets"]])
             for after, step in zip(times, shot.steps, strict=True)
         ]
         ladders.append(
@@ -77,8 +87,26 @@ def list_policies(request: HttpRequest, access: Access) -> HttpResponse:
                 "rules": followers.get(row.pk, []),
             }
         )
-    context = {"ladders": ladders, "section": SECTION}
+    words = {"": _("All"), "yes": _("Followed by a rule"), "no": _("Followed by none")}
+    context = {
+        "ladders": ladders,
+        "total": len(everything),
+        "finder": offer_search(
+            here=request.path,
+            label=_("Search policies and whom they page"),
+            search=search,
+            param="used",
+            chosen=used,
+            choices=[(name, word, counts[name]) for name, word in words.items()],
+        ),
+        "section": SECTION,
+    }
     return render_page(request, access, "policies/list.html", context)
+
+
+def _words_of(shot: Snapshot) -> list[str]:
+    """Return what a policy can be found by: its name, and what its targets are called."""
+    return [shot.name, *(target["name"] for step in shot.steps for target in step["targets"])]
 
 
 @team_page(Scope.WRITE)

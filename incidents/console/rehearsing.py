@@ -34,10 +34,11 @@ class SaidTarget:
 
 @dataclass(frozen=True, slots=True)
 class SaidStep:
-    """A rung: "At once" or "After 5 min"."""
+    """A rung: "At once" or "After 5 min"; `at` is the instant, where a rehearsal has one."""
 
     when: str
     targets: Sequence[SaidTarget]
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def say_steps(
     return [
         SaidStep(
             when=say_when(after),
+            at=at and at + timedelta(seconds=after),
             targets=[
                 _say_target(reached, at and at + timedelta(seconds=after), severity)
                 for reached in targets

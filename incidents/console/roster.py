@@ -14,11 +14,13 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Membership
 from accounts.templatetags.wording import straight
+from incidents.console.agenda import list_turns
 from incidents.console.month import (
     Row,
     Span,
     draw_month,
     list_weeks,
+    midnight,
     month_after,
     parse_month,
 )
@@ -171,7 +173,9 @@ def show_month(
         for rotation, schedule in schedules
     ]
     weeks = list_weeks(asked.first, zone=asked.zone, now=asked.now)
+    begins, ends = (midnight(day, asked.zone) for day in (asked.first, month_after(asked.first)))
     return {
+        "agendas": list_turns(rows, start=begins, end=ends, now=asked.now, zone=asked.zone),
         "month": asked.first,
         "this_month": asked.this_month,
         "previous": month_after(asked.first, -1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,8 @@ from accounts.models import Namespace
 from accounts.zones import zone_names
 from incidents.console.rotation_forms import Hours, read_wall
 from incidents.models import AlertRule, Channel, EscalationPolicy, empty_match
+from incidents.policies.rehearsal import subject_of
+from incidents.routing import Subject
 from monitors.ingest.fields import MOST_LABEL_KEY, MOST_LABEL_VALUE, MOST_LABELS
 from monitors.models import Monitor, Severity
 from monitors.state import Cause
@@ -249,6 +251,21 @@ class DryRunForm(forms.Form):
         ),
         help_text="Its name, or namespace/name.",
     )
+    made_up = forms.BooleanField(
+        label="It does not exist yet",
+        required=False,
+        widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
+    )
+    labels = forms.CharField(
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": "tier=gold"}),
+        help_text="One key=value a line. Empty for those that it has.",
+    )
+    severity = forms.ChoiceField(
+        choices=[("", "The monitor's own"), *SEVERITIES],
+        required=False,
+    )
     cause = forms.ChoiceField(
         label="What happens", choices=CAUSES, required=False, initial=Cause.SILENCE.value
     )
@@ -260,10 +277,17 @@ class DryRunForm(forms.Form):
         help_text="Empty for now.",
     )
 
-    def clean_monitor(self) -> Monitor:
-        """Find the monitor. Raises ValidationError if the team has none or several of the name."""
-        text = self.cleaned_data["monitor"]
+    def clean_monitor(self) -> Monitor | None:
+        """Find the monitor; None for one that is made up.
+
+        Raises ValidationError if the team has none or several of the name.
+        """
+        text = self.cleaned_data["monitor"].strip()
         namespace, found, name = text.rpartition("/")
+        if self.data.get("made_up"):
+            if not name:
+                raise ValidationError("Give it a name after the slash.")
+            return None
         monitors = Monitor.objects.select_related("namespace").filter(name=name)
         if found:
             monitors = monitors.filter(namespace__name=namespace)
@@ -271,8 +295,18 @@ class DryRunForm(forms.Form):
         if len(rows) > 1:
             raise ValidationError("Several have this name: write it as namespace/name.")
         if not rows:
-            raise ValidationError("No monitor has this name.")
+            raise ValidationError(
+                "No monitor has this name. Tick “It does not exist yet” to make one up."
+            )
         return rows[0]
+
+    def clean_labels(self) -> dict[str, str]:
+        """Return the labels. Raises ValidationError naming the line that is none."""
+        draft = RuleDraft(labels=self.cleaned_data["labels"])
+        labels = _read_labels(draft)
+        if "labels" in draft.errors:
+            raise ValidationError(draft.errors["labels"])
+        return labels
 
     def clean_cause(self) -> str:
         """Return the cause; silence unless another is chosen."""
@@ -282,3 +316,24 @@ class DryRunForm(forms.Form):
         """Return the instant, None for now."""
         text = self.cleaned_data["at"]
         return read_wall(text).replace(tzinfo=UTC) if text else None
+
+    def subject(self, *, now: datetime) -> Subject:
+        """Return what rules would look at: the monitor as it is, changed as far as was asked."""
+        asked = self.cleaned_data
+        monitor: Monitor | None = asked["monitor"]
+        at = asked["at"] or now
+        if monitor is not None:
+            found = subject_of(
+                monitor, cause=asked["cause"], at=at, severity=asked["severity"] or None
+            )
+            return replace(found, labels=asked["labels"]) if asked["labels"] else found
+        namespace, _slash, name = self.data["monitor"].strip().rpartition("/")
+        first = Namespace.objects.order_by("created_at", "name").values_list("name", flat=True)
+        return Subject(
+            labels=asked["labels"],
+            namespace=namespace or first.first() or "",
+            name=name,
+            severity=asked["severity"] or Severity.CRITICAL.value,
+            cause=asked["cause"],
+            at=at,
+        )

@@ -9,6 +9,8 @@ from django.contrib import messages
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_POST
 
 from accounts.access import Access, get_object
@@ -29,8 +31,9 @@ from incidents.console.rule_form import (
     read_values,
 )
 from incidents.console.rule_words import say_match
+from incidents.console.searching import offer_search, read_search, read_word, says
 from incidents.models import AlertRule, Channel, EscalationPolicy
-from incidents.policies.rehearsal import rehearse, subject_of
+from incidents.policies.rehearsal import rehearse
 from incidents.routing import ensure_catch_all
 from incidents.rules import (
     CatchAllFixed,
@@ -45,6 +48,11 @@ from monitors.queries import database_now
 
 SECTION = "oncall"
 MOST_SUGGESTED = 200
+WAYS = {
+    "policy": _lazy("To a policy"),
+    "channel": _lazy("To channels"),
+    "owners": _lazy("To the owners"),
+}
 
 
 def _back(access: Access) -> HttpResponse:
@@ -56,11 +64,32 @@ def list_rules(request: HttpRequest, access: Access) -> HttpResponse:
     """Show the rules in the order in which they are tried, and what one would do."""
     ensure_catch_all(access.team)
     rows = list(_with_ways(AlertRule.objects.order_by("position")))  # the catch-all, null, is last
-    rules = [{"rule": row, "words": say_match(row.match)} for row in rows]
+    everything: list[dict[str, Any]] = [
+        {"rule": row, "words": say_match(row.match), "number": number, "to": _ways_of(row)}
+        for number, row in enumerate(rows, 1)
+    ]
+    search, to = read_search(request), read_word(request, "to", WAYS)
+    found = [entry for entry in everything if says(search, _words_of(entry))]
+    rules = [entry for entry in found if not to or to in entry["to"]]
     monitors = Monitor.objects.select_related("namespace").order_by("name")
     context: dict[str, Any] = {
         "rules": rules,
-        "last": len(rules) - 2,
+        "total": len(everything),
+        "last": len(everything) - 2,
+        "finder": offer_search(
+            here=request.path,
+            label=_("Search rules, what they take, where they lead"),
+            search=search,
+            param="to",
+            chosen=to,
+            choices=[
+                ("", _("All"), len(found)),
+                *(
+                    (name, str(word), sum(name in entry["to"] for entry in found))
+                    for name, word in WAYS.items()
+                ),
+            ],
+        ),
         "owners": owner_addresses(access.team),
         "monitors": monitors[:MOST_SUGGESTED],
         "form": DryRunForm(),
@@ -70,17 +99,31 @@ def list_rules(request: HttpRequest, access: Access) -> HttpResponse:
         form = context["form"] = DryRunForm(request.GET)
         if form.is_valid():
             asked = form.cleaned_data
-            subject = subject_of(
-                asked["monitor"], cause=asked["cause"], at=asked["at"] or database_now()
-            )
-            found = rehearse(team=access.team, subject=subject)
+            subject = form.subject(now=database_now())
+            rehearsal = rehearse(team=access.team, subject=subject)
             context |= {
-                "found": say_rehearsal(found, team=access.team),
+                "found": say_rehearsal(rehearsal, team=access.team),
                 "subject": subject,
+                "is_made_up": asked["monitor"] is None,
                 "is_now": asked["at"] is None,
                 "cause_word": dict(CAUSES)[asked["cause"]].removeprefix("It "),
             }
     return render_page(request, access, "rules/list.html", context)
+
+
+def _ways_of(rule: AlertRule) -> set[str]:
+    """Return where a rule leads: what of WAYS is true of it."""
+    found = {"policy"} if rule.policy_id else set()
+    if rule.channels.all():
+        found.add("channel")
+    return found or {"owners"}
+
+
+def _words_of(entry: dict[str, Any]) -> list[str]:
+    """Return what a rule can be found by."""
+    rule: AlertRule = entry["rule"]
+    policy = [rule.policy.name] if rule.policy else []
+    return [rule.name, *entry["words"], *policy, *(channel.name for channel in rule.channels.all())]
 
 
 @team_page(Scope.WRITE)

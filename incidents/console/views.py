@@ -1,4 +1,4 @@
-"""The list of incidents, the page of one, and what a person does to it."""
+"""The page of an incident, and what a person does to it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.access import Access, get_object
 from accounts.console.pages import is_htmx, render_page, team_page
 from accounts.models import Scope
+from accounts.templatetags.wording import straight
 from incidents.console.forms import NoteForm
-from incidents.console.incident_forms import AssignForm, SnoozeForm
+from incidents.console.incident_forms import SNOOZES, AssignForm, SnoozeForm
+from incidents.console.listing import to_list
+from incidents.console.panels import panels_of_incident
+from incidents.console.timeline import SHOWS, read_story
 from incidents.lifecycle.actions import (
     AlreadyResolved,
     acknowledge_incident,
@@ -26,47 +30,11 @@ from incidents.lifecycle.actions import (
     resolve_incident,
     snooze_incident,
 )
-from incidents.models import Delivery, Escalation, Incident, IncidentState, TimelineEvent
+from incidents.models import Escalation, Incident, IncidentState
 from monitors.models import Monitor
 from monitors.queries import database_now
 
-PAGE_ROWS = 50
-MOST_EVENTS = 500
-MOST_DELIVERIES = 100
-
-
-@team_page()
-def list_incidents(request: HttpRequest, access: Access) -> HttpResponse:
-    """Show the team's incidents, open ones first."""
-    state = request.GET.get("state", "")
-    state = state if state in IncidentState.values else ""
-    search = request.GET.get("search", "").strip().replace("\0", "")[:200]
-    found = Incident.objects.all()
-    counts = dict(found.order_by().values_list("state").annotate(Count("id")))
-    if state:
-        found = found.filter(state=state)
-    if search:
-        found = found.filter(Q(monitor_name__icontains=search) | Q(summary__icontains=search))
-    # What is over comes last; before it what is open, then what is acknowledged; newest first.
-    found = found.annotate(is_over=Q(state=IncidentState.RESOLVED)).order_by(
-        "is_over", "-state", "-id"
-    )
-    page = Paginator(found, PAGE_ROWS).get_page(request.GET.get("page"))
-    template = "incidents/_list.html" if is_htmx(request) else "incidents/list.html"
-    return render_page(
-        request,
-        access,
-        template,
-        {
-            "page": page,
-            "state": state,
-            "search": search,
-            "counts": {name: counts.get(name, 0) for name in IncidentState.values},
-            "total": sum(counts.values()),
-            "now": database_now(),
-            "section": "incidents",
-        },
-    )
+PAGE_ENTRIES = 100
 
 
 @team_page()
@@ -78,26 +46,38 @@ def show_incident(request: HttpRequest, access: Access, pk: UUID) -> HttpRespons
 def _render_incident(
     request: HttpRequest, access: Access, pk: UUID, form: NoteForm
 ) -> HttpResponse:
+    """Render the page, or of its two live parts the one that is asked for."""
     incident = get_object(Incident.objects.select_related("previous"), pk)
-    events = TimelineEvent.objects.filter(incident=incident).order_by("-at", "-id")
-    deliveries = Delivery.objects.filter(incident=incident).select_related(
-        "channel", "contact_method__membership__user"
-    )
     context: dict[str, Any] = {
         "incident": incident,
         "is_over": incident.state == IncidentState.RESOLVED,
-        "events": events[:MOST_EVENTS],
-        "deliveries": deliveries.order_by("-id")[:MOST_DELIVERIES],
         "monitor": Monitor.objects.filter(pk=incident.monitor_id).first(),
-        "ladders": Escalation.objects.filter(incident=incident).order_by("id"),
-        "form": form,
-        "snooze_form": SnoozeForm(),
-        "assign_form": AssignForm(),
         "now": database_now(),
         "section": "incidents",
     }
-    template = "incidents/_incident.html" if is_htmx(request) else "incidents/incident.html"
-    return render_page(request, access, template, context)
+    if is_htmx(request) and request.GET.get("part") != "story":
+        return render_page(request, access, "incidents/_banner.html", context)
+    story = read_story(incident)
+    show = request.GET.get("show", "")
+    show = show if show in SHOWS else ""
+    context |= {
+        "story": story,
+        "show": show,
+        "page": Paginator(story.show(show), PAGE_ENTRIES).get_page(request.GET.get("page")),
+        "ladders": Escalation.objects.filter(incident=incident).order_by("id"),
+        "panels": panels_of_incident(access, incident),
+    }
+    if is_htmx(request):
+        return render_page(request, access, "incidents/_incident.html", context)
+    same = Incident.objects.filter(monitor_id=incident.monitor_id).order_by("-id")
+    context |= {
+        "earlier": same.filter(pk__lt=incident.pk).first(),
+        "later": same.filter(pk__gt=incident.pk).last(),
+        "form": form,
+        "snoozes": SNOOZES,
+        "assign_form": AssignForm(),
+    }
+    return render_page(request, access, "incidents/incident.html", context)
 
 
 def _act(
@@ -112,9 +92,19 @@ def _act(
     try:
         action(incident=incident, actor=access.actor, **fields)
     except AlreadyResolved:
-        messages.info(request, "This incident was resolved in the meantime.")
+        messages.info(request, _("This incident was resolved in the meantime."))
     else:
         messages.success(request, done)
+    return _go_back(request, access, pk)
+
+
+def _go_back(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
+    """Lead to where the button was: the team's home, the list, else the incident's page."""
+    place = request.POST.get("to", "")
+    if place == "home":
+        return redirect("console:home", team=access.team.slug)
+    if place == "list":
+        return redirect(to_list(access, request.POST.get("back", "")))
     return redirect("console:incident", team=access.team.slug, pk=pk)
 
 
@@ -122,7 +112,11 @@ def _act(
 @team_page(Scope.WRITE)
 def acknowledge(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Take an incident on: nobody else is paged."""
-    done = "You have acknowledged it: nobody else is paged."
+    if request.POST.get("to"):
+        name = get_object(Incident.objects.all(), pk).monitor_name
+        text = _("You have acknowledged %(name)s: nobody else is paged.")
+        return _act(request, access, pk, acknowledge_incident, text % {"name": straight(name)})
+    done = _("You have acknowledged it: nobody else is paged.")
     return _act(request, access, pk, acknowledge_incident, done)
 
 
@@ -133,9 +127,9 @@ def snooze(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     get_object(Incident.objects.all(), pk)
     form = SnoozeForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Choose for how long to snooze it.")
+        messages.error(request, _("Choose for how long to snooze it."))
         return redirect("console:incident", team=access.team.slug, pk=pk)
-    done = "Snoozed: if it is still down then, paging starts anew."
+    done = _("Snoozed: if it is still down then, paging starts anew.")
     return _act(request, access, pk, snooze_incident, done, seconds=form.cleaned_data["seconds"])
 
 
@@ -146,10 +140,15 @@ def assign(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     get_object(Incident.objects.all(), pk)
     form = AssignForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Choose whom to hand it to.")
+        messages.error(request, _("Choose whom to hand it to."))
         return redirect("console:incident", team=access.team.slug, pk=pk)
     return _act(
-        request, access, pk, assign_incident, "Assigned, and paged now.", **form.cleaned_data["to"]
+        request,
+        access,
+        pk,
+        assign_incident,
+        _("Assigned, and paged now."),
+        **form.cleaned_data["to"],
     )
 
 
@@ -157,7 +156,9 @@ def assign(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
 @team_page(Scope.WRITE)
 def resolve(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """End an incident by hand."""
-    return _act(request, access, pk, resolve_incident, "Resolved. Those who were paged are told.")
+    return _act(
+        request, access, pk, resolve_incident, _("Resolved. Those who were paged are told.")
+    )
 
 
 @require_POST

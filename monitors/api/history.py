@@ -18,6 +18,7 @@ from accounts.api.views import TenantViewSet
 from monitors.api.export import export_results
 from monitors.api.filters import RESULT_FILTERS, filter_results, read_days
 from monitors.api.serializers import ResultSerializer, TransitionSerializer, UptimeSerializer
+from monitors.history import shown_results
 from monitors.models import Monitor, PushResult, Transition
 from monitors.queries import database_now
 from monitors.uptime import Change, measure_uptime
@@ -69,7 +70,8 @@ class MonitorHistory(TenantViewSet):
 
     def _results(self, request: Request, monitor: Monitor) -> QuerySet[PushResult]:
         results = PushResult.objects.filter(monitor=monitor)
-        return filter_results(results, request.query_params)
+        shown = shown_results(results, team=self.access.team, now=database_now())
+        return filter_results(shown, request.query_params)
 
     def _export(self, request: Request, form: str) -> HttpResponseBase:
         monitor = self.find(Monitor.objects.all())

@@ -12,10 +12,11 @@ from django.views.decorators.http import require_POST
 from accounts.access import Access
 from accounts.console.pages import render_page, team_page
 from accounts.models import Scope
+from monitors import undo
+from monitors.console.bulk import offer_undo, say_deleted
 from monitors.console.forms import OVERLAPS, RotateForm
 from monitors.console.views import read_monitor, setup_context
 from monitors.services import (
-    delete_monitor,
     pause_monitor,
     resume_monitor,
     rotate_slug,
@@ -78,11 +79,18 @@ def change_token(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse
 
 @team_page(Scope.WRITE)
 def delete(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
-    """Ask once more, by name, and delete a monitor."""
+    """Ask once more, by name, and delete a monitor; for a while it can be undone."""
     monitor = read_monitor(pk)
     if request.method == "POST":
-        delete_monitor(monitor=monitor)
-        messages.success(request, f"“{monitor.name}” is deleted.")
+        step = undo.change_monitors(
+            team=access.team,
+            actor=access.actor,
+            verb=undo.DELETE,
+            monitors=[monitor],
+            say=say_deleted(monitor),
+        )
+        if step is not None:
+            offer_undo(request, step)
         return redirect("console:monitors", team=access.team.slug)
     return render_page(
         request, access, "monitors/delete.html", {"monitor": monitor, "section": "monitors"}

@@ -13,19 +13,33 @@ from uuid import UUID
 
 from django.db import connection
 
-from accounts.durations import say_duration
+from accounts.zones import reader_zone
+from monitors.console.timespan import Span
 
 WIDTH, HEIGHT, TOP = 1_000.0, 160.0, 8.0
 BUCKETS = 96
 LEAST = 0.001  # milliseconds; below it there is nothing to draw a scale for
-RANGES = {"1h": 3_600, "24h": 86_400, "7d": 604_800}
-DEFAULT_RANGE = "24h"
+WHOLE = 10_000  # up to so many results every one is read; of more, a sample
+SLICES, PER_SLICE = 6, 12  # of each bucket, and the results that are read of each
 _UNITS = ((86_400_000.0, "d"), (3_600_000.0, "h"), (60_000.0, "min"), (1_000.0, "s"))
 _AXES = {
     "1h": ("60 min ago", "45 min", "30 min", "15 min", "now"),
+    "6h": ("6 h ago", "4 h 30 min", "3 h", "1 h 30 min", "now"),
     "24h": ("24 h ago", "18 h", "12 h", "6 h", "now"),
     "7d": ("7 d ago", "5 d 6 h", "3 d 12 h", "1 d 18 h", "now"),
+    "30d": ("30 d ago", "22 d 12 h", "15 d", "7 d 12 h", "now"),
 }
+
+# name: latency_size
+# Whether a monitor sent more results in a time than are read one by one: as many as there are, up
+# to that number and one more.
+_SIZE_SQL = """
+SELECT count(*) FROM (
+  SELECT FROM monitors_pushresult
+  WHERE team_id = %(team)s AND monitor_id = %(monitor)s
+    AND received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+  LIMIT %(whole)s + 1) AS counted
+"""
 
 # name: latency_buckets
 # The 50th and 95th percentile of a monitor's latencies per bucket of a time range.
@@ -36,6 +50,24 @@ FROM monitors_pushresult
 WHERE team_id = %(team)s AND monitor_id = %(monitor)s
   AND received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
   AND latency_ms IS NOT NULL
+GROUP BY 1 ORDER BY 1
+"""
+
+# name: latency_sample
+# The same of a sample: each bucket is cut into slices, and of each the first results are read by
+# the primary key. So the work is bounded, however many results there are.
+_SAMPLE_SQL = """
+SELECT s.n / %(slices)s AS bucket, count(*),
+       percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY r.latency_ms)
+FROM generate_series(0, %(all_slices)s - 1) AS s(n)
+CROSS JOIN LATERAL (
+  SELECT latency_ms FROM monitors_pushresult
+  WHERE team_id = %(team)s AND monitor_id = %(monitor)s
+    AND received_at >= %(since)s::timestamptz AND received_at < %(until)s::timestamptz
+    AND received_at >= %(since)s::timestamptz + s.n * %(slice)s * interval '1 second'
+    AND received_at < %(since)s::timestamptz + (s.n + 1) * %(slice)s * interval '1 second'
+  ORDER BY received_at, id LIMIT %(per_slice)s) AS r
+WHERE r.latency_ms IS NOT NULL
 GROUP BY 1 ORDER BY 1
 """
 
@@ -63,9 +95,9 @@ class Tick:
 class Plot:
     """What the template draws; y grows downwards, as SVG has it."""
 
-    range: str
-    said: str
-    bucket_seconds: int
+    span: Span
+    is_sample: bool
+    bucket_seconds: float
     buckets: tuple[Bucket, ...]
     median_path: str
     high_path: str
@@ -76,26 +108,39 @@ class Plot:
     high_label: Tick | None
 
 
-def read_buckets(*, team_id: UUID, monitor_id: UUID, until: datetime, seconds: int) -> list[Bucket]:
-    """Return the buckets of the last `seconds` that hold a latency."""
-    width = seconds / BUCKETS
-    since = until - timedelta(seconds=seconds)
+def read_buckets(*, team_id: UUID, monitor_id: UUID, span: Span) -> tuple[list[Bucket], bool]:
+    """Return the buckets of a time that hold a latency, and whether they are of a sample.
+
+    Two queries, which read at most WHOLE or BUCKETS * SLICES * PER_SLICE results.
+    """
+    width = span.seconds / BUCKETS
     values: dict[str, Any] = {
         "team": team_id,
         "monitor": monitor_id,
-        "since": since,
-        "until": until,
+        "since": span.since,
+        "until": span.until,
         "width": width,
+        "whole": WHOLE,
+        "slices": SLICES,
+        "all_slices": BUCKETS * SLICES,
+        "slice": width / SLICES,
+        "per_slice": PER_SLICE,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_BUCKETS_SQL, values)
-        return [
-            Bucket(index, since + timedelta(seconds=index * width), count, middle, high)
+        cursor.execute(_SIZE_SQL, values)
+        is_sample = cursor.fetchone()[0] > WHOLE
+        cursor.execute(_SAMPLE_SQL if is_sample else _BUCKETS_SQL, values)
+        found = [
+            Bucket(index, span.since + timedelta(seconds=index * width), count, middle, high)
             for index, count, (middle, high) in cursor.fetchall()
+            if index < BUCKETS
         ]
+    return found, is_sample
 
 
-def draw_plot(buckets: Sequence[Bucket], *, range_name: str, limit_ms: float | None) -> Plot:
+def draw_plot(
+    buckets: Sequence[Bucket], *, span: Span, limit_ms: float | None, is_sample: bool = False
+) -> Plot:
     """Return the plot of some buckets. The limit is drawn where it does not flatten the lines."""
     most = max((bucket.high for bucket in buckets), default=0.0)
     drawn_limit = limit_ms if limit_ms and limit_ms <= 3 * most else None
@@ -103,18 +148,30 @@ def draw_plot(buckets: Sequence[Bucket], *, range_name: str, limit_ms: float | N
     last = buckets[-1] if buckets else None
     labels = _spread((_y(last.median, top), _y(last.high, top)) if last else (HEIGHT, HEIGHT))
     return Plot(
-        range=range_name,
-        said=say_duration(RANGES[range_name]),
-        bucket_seconds=RANGES[range_name] // BUCKETS,
+        span=span,
+        is_sample=is_sample,
+        bucket_seconds=span.seconds / BUCKETS,
         buckets=tuple(buckets),
         median_path=_path([(b.index, b.median) for b in buckets], top),
         high_path=_path([(b.index, b.high) for b in buckets], top),
         ticks=tuple(Tick(_y(top * part, top), say_latency(top * part)) for part in (0, 0.5, 1)),
-        times=_AXES[range_name],
+        times=_AXES.get(span.name) or _axis(span),
         limit=Tick(_y(drawn_limit, top), say_latency(drawn_limit)) if drawn_limit else None,
         median_label=Tick(labels[0], "median") if last else None,
         high_label=Tick(labels[1], "95th pct.") if last else None,
     )
+
+
+def _axis(span: Span) -> tuple[str, ...]:
+    """Return five instants as the viewer's zone has them, short enough to stand side by side."""
+    zone = reader_zone()
+    quarter = (span.until - span.since) / 4
+    times = [(span.since + n * quarter).astimezone(zone) for n in range(5)]
+    if times[0].date() == times[-1].date():
+        return tuple(f"{at:%H:%M}" if span.seconds >= 900 else f"{at:%H:%M:%S}" for at in times)
+    if span.seconds <= 4 * 86_400:
+        return tuple(f"{at.day} {at:%b %H:%M}" for at in times)
+    return tuple(f"{at.day} {at:%b}" for at in times)
 
 
 def nice_ceiling(value: float) -> float:

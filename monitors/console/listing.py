@@ -2,43 +2,115 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, When
+from django.db import connection
+from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, When
+from django.http import QueryDict
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from monitors.lateness import filter_late
-from monitors.models import Heartbeat, Monitor
-from monitors.queries import with_standing
-from monitors.state import LATE, State
+from monitors.models import Heartbeat, Monitor, Severity
+from monitors.state import LATE, Cause, State
 
 # Worst first: how a list is read at 3 a.m.
 STATES = (State.DOWN.value, LATE, State.PENDING.value, State.UP.value, State.PAUSED.value)
+SEVERITIES = tuple(str(value) for value in Severity.values)
+CAUSES = tuple(cause.value for cause in Cause)
+MOST_LABELS = 5
+MOST_LABEL = 400
+FACETS = 12
+# What is behind each order; the first is the one that no address needs to name.
+ORDERS: dict[str, tuple[Any, ...]] = {
+    "state": ("rank", "name", "pk"),
+    "name": ("name", "pk"),
+    "-name": ("-name", "-pk"),
+    "push": (F("heartbeat__last_push_at").desc(nulls_last=True), "name", "pk"),
+    "-push": (F("heartbeat__last_push_at").asc(nulls_first=True), "name", "pk"),
+}
+ORDER_WORDS: dict[str, str | Promise] = {
+    "state": _("Worst first"),
+    "name": _("Name, A to Z"),
+    "-name": _("Name, Z to A"),
+    "push": _("Last push, newest first"),
+    "-push": _("Last push, oldest first"),
+}
+
+# name: facets
+# The commonest labels of some monitors, and how many of these carry each.
+_FACETS = """
+SELECT e.key, e.value, count(*) FROM monitors_monitor m, jsonb_each_text(m.labels) e
+WHERE m.id IN ({found}) GROUP BY e.key, e.value
+ORDER BY count(*) DESC, e.key, e.value LIMIT %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the address asks for."""
+    """What the address asks for; what it cannot mean counts as not said."""
 
     search: str = ""
     state: str = ""
-    label: str = ""
+    labels: tuple[str, ...] = ()
+    namespace: str = ""
+    severity: str = ""
+    cause: str = ""
+    sort: str = "state"
 
     @classmethod
-    def of(cls, query: Any) -> Filters:
-        """Read the query string; an unknown state counts as none."""
-        state = query.get("state", "")
+    def of(cls, query: QueryDict) -> Filters:
+        """Read the query string."""
+        labels = dict.fromkeys(_clean(text, MOST_LABEL) for text in query.getlist("label"))
         return cls(
-            search=query.get("search", "").strip().replace("\0", "")[:200],
-            state=state if state in STATES else "",
-            label=query.get("label", "").replace("\0", "")[:400],
+            search=_clean(query.get("search"), 200),
+            state=_one_of(query.get("state"), STATES),
+            labels=tuple(label for label in labels if label)[:MOST_LABELS],
+            namespace=_clean(query.get("namespace"), 63),
+            severity=_one_of(query.get("severity"), SEVERITIES),
+            cause=_one_of(query.get("cause"), CAUSES),
+            sort=_one_of(query.get("sort"), ORDERS) or "state",
         )
 
     @property
     def active(self) -> bool:
         """Whether anything is left out."""
-        return bool(self.search or self.state or self.label)
+        return replace(self, sort="state") != Filters()
+
+    @property
+    def query(self) -> str:
+        """The query string that asks for this, without the page; empty for everything."""
+        said = QueryDict(mutable=True)
+        for name in ("search", "state", "namespace", "severity", "cause"):
+            if value := getattr(self, name):
+                said[name] = value
+        if self.labels:
+            said.setlist("label", list(self.labels))
+        if self.sort != "state":
+            said["sort"] = self.sort
+        return str(said.urlencode())
+
+    def without_label(self, label: str) -> str:
+        """Return the query string without one of the labels."""
+        return replace(self, labels=tuple(one for one in self.labels if one != label)).query
+
+    def with_label(self, label: str) -> str:
+        """Return the query string with one more label; with this one alone if there are many."""
+        if label in self.labels:
+            return self.query
+        kept = self.labels if len(self.labels) < MOST_LABELS else ()
+        return replace(self, labels=(*kept, label)).query
+
+
+def _clean(text: str | None, most: int) -> str:
+    kept = (text or "").replace("\0", "").strip()[:most]
+    return kept.encode(errors="ignore").decode()  # a lone surrogate is no character
+
+
+def _one_of(text: str | None, known: Any) -> str:
+    return text if text in known and text is not None else ""
 
 
 def late_monitors(*, now: datetime) -> QuerySet[Monitor]:
@@ -54,25 +126,68 @@ def count_states(*, late: QuerySet[Monitor]) -> dict[str, int]:
     return {state: max(0, found.get(state, 0)) for state in STATES}
 
 
-def find_monitors(filters: Filters, *, late: QuerySet[Monitor]) -> QuerySet[Monitor]:
-    """Return the monitors that the filters let through, worst first, then by name."""
+def match_monitors(filters: Filters, *, late: QuerySet[Monitor]) -> QuerySet[Monitor]:
+    """Return the monitors that the filters let through, in no order."""
     is_late = Q(pk__in=late.values("pk"))
-    ranks = [When(heartbeat__state=state, then=rank) for rank, state in enumerate(STATES)]
-    late_rank = When(is_late, then=STATES.index(LATE))
-    found = with_standing(Monitor.objects.all()).alias(
-        rank=Case(late_rank, *ranks, output_field=IntegerField())
-    )
+    found = Monitor.objects.all()
     if filters.state == LATE:
         found = found.filter(is_late)
     elif filters.state:
-        found = found.filter(heartbeat__state=filters.state).exclude(is_late)
+        found = found.filter(heartbeat__state=filters.state)
+        if filters.state == State.UP:
+            found = found.exclude(is_late)
     if filters.search:
         found = found.filter(
             Q(name__icontains=filters.search)
             | Q(namespace__name__icontains=filters.search)
             | Q(description__icontains=filters.search)
         )
-    if filters.label:
-        key, _, value = filters.label.partition(":")
-        found = found.filter(labels__contains={key: value})
-    return found.order_by("rank", "name", "pk")
+    for label in filters.labels:
+        key, colon, value = label.partition(":")
+        named = Q(labels__contains={key: value}) if colon else Q(labels__has_key=key)
+        found = found.filter(named)
+    if filters.namespace:
+        found = found.filter(namespace__name=filters.namespace)
+    if filters.severity:
+        found = found.filter(severity=filters.severity)
+    if filters.cause:
+        found = found.filter(heartbeat__cause=filters.cause)
+    return found
+
+
+def find_monitors(filters: Filters, *, late: QuerySet[Monitor]) -> QuerySet[Monitor]:
+    """Return the monitors that the filters let through, in the order that they ask for."""
+    found = match_monitors(filters, late=late).select_related("heartbeat", "namespace")
+    if filters.sort == "state":
+        ranks = [When(heartbeat__state=state, then=rank) for rank, state in enumerate(STATES)]
+        late_rank = When(pk__in=late.values("pk"), then=STATES.index(LATE))
+        found = found.alias(rank=Case(late_rank, *ranks, output_field=IntegerField()))
+    return found.order_by(*ORDERS[filters.sort])
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A label and how many of the monitors shown carry it."""
+
+    text: str
+    count: int
+    query: str
+
+
+def count_labels(filters: Filters, *, late: QuerySet[Monitor]) -> list[Facet]:
+    """Return the commonest labels of what the filters let through, those asked for left out."""
+    ids = match_monitors(filters, late=late).order_by().values("pk")
+    sql, values = ids.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(_FACETS.format(found=sql), [*values, FACETS + MOST_LABELS])
+        rows = cursor.fetchall()
+    return [
+        Facet(f"{key}={value}", count, filters.with_label(f"{key}:{value}"))
+        for key, value, count in rows
+        if f"{key}:{value}" not in filters.labels and is_short(key, value)
+    ][:FACETS]
+
+
+def is_short(key: str, value: str) -> bool:
+    """Return whether a label fits on a chip, and its address within a page of many."""
+    return len(f"{key}={value}".encode()) <= 80

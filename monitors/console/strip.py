@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from accounts.durations import say_duration, say_time
+from accounts.durations import say_both, say_duration
+from accounts.zones import reader_zone
 
 WIDTH = 1_000.0
 
@@ -30,7 +31,8 @@ class Piece:
     def title(self) -> str:
         """The piece in words."""
         word = {"unheard": "Tocsin did not listen"}.get(self.state, self.state.capitalize())
-        return f"{word}, {say_time(self.started_at)}, for {say_duration(self.seconds)}"
+        since = say_both(self.started_at, reader_zone(), between=" · ")
+        return f"{word}, {since}, for {say_duration(self.seconds)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The list of monitors, and making and changing one."""
+"""Making and changing a monitor, and how to push to it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts.access import Access, get_object
 from accounts.console.pages import is_htmx, render_page, team_page
 from accounts.models import Scope
+from accounts.plans import monitor_quota
 from accounts.teams import NameTaken
 from monitors.console.forms import MonitorForm, RotateForm
-from monitors.console.listing import Filters, count_states, find_monitors, late_monitors
+from monitors.console.patterns import (
+    PATTERNS,
+    fill_form,
+    find_pattern,
+    write_pattern,
+    write_try,
+)
 from monitors.console.snippets import write_snippets
 from monitors.models import Monitor
 from monitors.queries import database_now, push_url, standings, with_standing
@@ -28,7 +34,6 @@ from monitors.services import (
     update_monitor,
 )
 
-PAGE_ROWS = 50
 HTMX_STOP = 286  # the status that ends htmx's polling; its body is swapped in as usual
 CADENCES = ("30 s", "1 min", "5 min", "15 min", "1 h", "6 h", "1 d", "7 d")
 
@@ -51,50 +56,38 @@ def setup_context(monitor: Monitor, *, token: str | None) -> dict[str, Any]:
     }
 
 
-@team_page()
-def list_monitors(request: HttpRequest, access: Access) -> HttpResponse:
-    """Show the team's monitors, worst first, by what the address asks for."""
-    filters, now = Filters.of(request.GET), database_now()
-    late = late_monitors(now=now)
-    counts = count_states(late=late)
-    page = Paginator(find_monitors(filters, late=late), PAGE_ROWS).get_page(request.GET.get("page"))
-    found = standings(page.object_list, now=now)
-    template = "monitors/_list.html" if is_htmx(request) else "monitors/list.html"
-    return render_page(
-        request,
-        access,
-        template,
-        {
-            "filters": filters,
-            "counts": counts,
-            "total": sum(counts.values()),
-            "page": page,
-            "rows": [(monitor, found[monitor.pk]) for monitor in page.object_list],
-            "now": now,
-            "section": "monitors",
-        },
-    )
-
-
 @team_page(Scope.WRITE)
 def create(request: HttpRequest, access: Access) -> HttpResponse:
     """Ask for a new monitor; its token is in the answer that creates it, never again."""
-    initial = {"interval": 60, "namespace": access.team.slug}
-    form = MonitorForm(request.POST or None, initial=initial)
+    pattern = find_pattern(request.GET.get("pattern", ""))
+    form = MonitorForm(request.POST or None)
+    if request.method != "POST":
+        form = MonitorForm(initial=fill_form(pattern, namespace=access.team.slug))
     if request.method == "POST" and form.is_valid():
         try:
             monitor, token = create_monitor(team=access.team, **form.values())
         except (DuplicateName, NameTaken, QuotaExceeded) as error:
             explain(form, error)
         else:
-            return _show_setup(request, access, read_monitor(monitor.pk), token=token)
-    return _render_form(request, access, {"form": form})
+            return show_setup(request, access, read_monitor(monitor.pk), token=token)
+    quota = monitor_quota(access.team)
+    context = {
+        "form": form,
+        "pattern": pattern,
+        "patterns": PATTERNS,
+        "quota": quota,
+        "is_full": quota is not None and Monitor.objects.count() >= quota,
+    }
+    return render_form(request, access, context)
 
 
 @team_page()
 def set_up(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
-    """Show how to push to a monitor, and wait for its first push."""
-    monitor = read_monitor(pk)
+    """Show how to push to a monitor, and wait for its first push; say so if it is gone."""
+    try:
+        monitor = read_monitor(pk)
+    except Http404:
+        return _show_gone(request, access)
     if is_htmx(request):
         response = render_page(
             request, access, "monitors/_first_push.html", _waiting_context(monitor)
@@ -102,7 +95,15 @@ def set_up(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         if monitor.heartbeat.last_push_at is not None:
             response.status_code = HTMX_STOP
         return response
-    return _show_setup(request, access, monitor, token=None)
+    return show_setup(request, access, monitor, token=None)
+
+
+def _show_gone(request: HttpRequest, access: Access) -> HttpResponse:
+    name = "monitors/_gone.html" if is_htmx(request) else "monitors/gone.html"
+    response = render_page(request, access, name, {"section": "monitors"})
+    # What waits for its first push puts the words in its place, and asks no more.
+    response.status_code = HTMX_STOP if is_htmx(request) else 404
+    return response
 
 
 def _waiting_context(monitor: Monitor) -> dict[str, Any]:
@@ -111,14 +112,30 @@ def _waiting_context(monitor: Monitor) -> dict[str, Any]:
     return {"monitor": monitor, "standing": standing, "now": now, "section": "monitors"}
 
 
-def _show_setup(
+def show_setup(
     request: HttpRequest, access: Access, monitor: Monitor, *, token: str | None
 ) -> HttpResponse:
+    """Show how to push to a monitor; with its token, if it is known this once."""
     context = setup_context(monitor, token=token) | _waiting_context(monitor)
+    context |= _pattern_context(request, monitor, token=token)
     response = render_page(request, access, "monitors/setup.html", context)
     if token:
         response["Cache-Control"] = "no-store"
     return response
+
+
+def _pattern_context(
+    request: HttpRequest, monitor: Monitor, *, token: str | None
+) -> dict[str, Any]:
+    slug: str = monitor.slug  # type: ignore[attr-defined]
+    pattern = find_pattern(request.GET.get("pattern", ""))
+    return {
+        "pattern": pattern,
+        "patterns": PATTERNS,
+        "pattern_files": write_pattern(pattern, monitor, slug, token=token) if pattern else [],
+        "try_line": write_try(monitor, slug, token=token),
+        "ping_url": f"{settings.BASE_URL}/api/ping/{slug}",
+    }
 
 
 @team_page(Scope.WRITE)
@@ -135,10 +152,11 @@ def edit(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         else:
             messages.success(request, f"“{monitor.name}” is saved.")
             return redirect("console:monitor", team=access.team.slug, pk=monitor.pk)
-    return _render_form(request, access, {"form": form, "monitor": monitor, "title_name": title})
+    return render_form(request, access, {"form": form, "monitor": monitor, "title_name": title})
 
 
-def _render_form(request: HttpRequest, access: Access, context: dict[str, Any]) -> HttpResponse:
+def render_form(request: HttpRequest, access: Access, context: dict[str, Any]) -> HttpResponse:
+    """Show the form of a monitor."""
     shared = {"cadences": CADENCES, "section": "monitors"}
     return render_page(request, access, "monitors/form.html", {**shared, **context})
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.safestring import SafeString
+from django.utils.timezone import now as clock
 
 from accounts.access import Access, get_object
 from accounts.console.pages import team_page
@@ -34,6 +36,7 @@ from statuspages.services.posts import INCIDENT_STATUSES, MAINTENANCE_STATUSES
 from statuspages.services.windows import is_announced
 from statuspages.services.words import names_of, words_of
 
+KEPT = timedelta(days=29)  # messages to subscribers are kept for 30
 EXTENSIONS = [(30, "30 min"), (60, "1 h"), (120, "2 h"), (240, "4 h")]
 
 
@@ -55,6 +58,13 @@ class Said:
     body: SafeString
     changes: tuple[Change, ...]
     notice: PostNotice | None
+    told: int  # how many messages there are about it; they are kept for 30 days
+    is_known: bool  # whether they would be there still
+
+    @property
+    def nobody(self) -> bool:
+        """Whether it was told to nobody, since nobody had subscribed."""
+        return self.told == 0 and self.is_known
 
 
 def find_post(page: StatusPage, pk: UUID) -> Post:
@@ -149,7 +159,8 @@ def render_post(
 
 
 def _updates(post: Post) -> list[PostUpdate]:
-    return list(post.updates.select_related("notice").order_by("-at", "-id"))
+    found = post.updates.select_related("notice").annotate(told=Count("messages"))
+    return list(found.order_by("-at", "-id"))
 
 
 def _say(update: PostUpdate) -> Said:
@@ -163,12 +174,16 @@ def _say(update: PostUpdate) -> Said:
         # A plan changes nothing yet.
         if update.status != PostStatus.SCHEDULED
     )
+    notice = getattr(update, "notice", None)
+    handled_at = notice.handled_at if notice is not None else None
     return Said(
         update=update,
         word=WORDS[update.status],
         body=as_html(update.body),
         changes=changes,
-        notice=getattr(update, "notice", None),
+        notice=notice,
+        told=update.told,  # type: ignore[attr-defined]
+        is_known=handled_at is not None and clock() - handled_at < KEPT,
     )
 
 

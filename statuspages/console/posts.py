@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.http import require_POST
@@ -37,16 +37,15 @@ from statuspages.console.post_words import (
     as_html,
     count_told,
     describe,
-    show_wall,
     status_choices,
     with_components,
     zone_of,
 )
+from statuspages.console.posts_about import begin_with, find_incident, post_about
 from statuspages.console.refusing import REFUSALS, attempt, say_refusal
-from statuspages.models import Component, Post, PostUpdate, StatusPage
+from statuspages.models import Post, PostUpdate, StatusPage
 from statuspages.models.posts import PostStatus
 from statuspages.services import posts
-from statuspages.services.words import title_of, words_of
 
 PAGE_ROWS = 50
 KINDS = {"": "Incidents", "maintenance": "Planned maintenance", "all": "Both"}
@@ -136,8 +135,12 @@ def create(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Ask for an incident: from scratch, from a template, or about an incident of monitors."""
     page = find_page(pk)
     preview = None
+    about = find_incident(request)
+    if about is not None and (told := post_about(page, about)) is not None:
+        messages.info(request, "This page tells of the incident already: say here how it goes.")
+        return to_post(access, told)
     if request.method != "POST":
-        form = IncidentForm(page=page, initial=_begin_with(request, page))
+        form = IncidentForm(page=page, initial=_begin_with(request, page, about))
     elif request.POST.get("do") == "preview":
         typed = IncidentForm(request.POST, page=page).raw_values()
         form = IncidentForm(page=page, initial=typed)
@@ -146,7 +149,16 @@ def create(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
         form = IncidentForm(request.POST, page=page)
         published = request.POST.get("do") != "draft"
         if form.is_valid():
-            made = attempt(form, lambda: _write(page, form, access.actor, published=published))
+            try:
+                made = attempt(
+                    form,
+                    lambda: _write(page, form, access.actor, published=published, about=about),
+                )
+            except IntegrityError:  # somebody, or the monitors, told of it in this moment
+                if about is None or (told := post_about(page, about)) is None:
+                    raise
+                messages.info(request, "Somebody was faster: this page tells of it already.")
+                return to_post(access, told)
             if made is not None:
                 done = "is on the page" if published else "is kept as a draft"
                 messages.success(request, f"“{straight(made.title)}” {done}.")
@@ -154,6 +166,7 @@ def create(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     context = {
         "form": form,
         "preview": preview,
+        "about": about,
         "words": templates_for(page, posts.INCIDENT_STATUSES),
         "used": request.GET.get("template", ""),
         "told": count_told(page),
@@ -162,7 +175,14 @@ def create(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     return render_tab(request, access, template, page=page, tab="posts", context=context)
 
 
-def _write(page: StatusPage, form: IncidentForm, actor: str, *, published: bool) -> Post:
+def _write(
+    page: StatusPage,
+    form: IncidentForm,
+    actor: str,
+    *,
+    published: bool,
+    about: Incident | None,
+) -> Post:
     data = form.cleaned_data
     started_at = form.instant("started_at")
     with transaction.atomic():
@@ -176,27 +196,15 @@ def _write(page: StatusPage, form: IncidentForm, actor: str, *, published: bool)
             published=published,
             notify=data["notify"],
             actor=actor,
+            incident_id=about.pk if about is not None else None,
         )
         if started_at is not None:
             posts.update_post(post=post, started_at=started_at, notify=False, actor=actor)
     return post
 
 
-def _begin_with(request: HttpRequest, page: StatusPage) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    try:
-        incident = Incident.objects.filter(pk=UUID(request.GET.get("incident", ""))).first()
-    except ValueError:
-        incident = None
-    if incident is not None:
-        rows = Component.objects.filter(
-            page=page, monitor_links__monitor_id=incident.monitor_id
-        ).order_by("position", "name")
-        found |= {f"component-{component.pk}": "affected" for component in rows}
-        words = words_of(page.locale)
-        if names := [component.name for component in rows]:
-            found["title"] = title_of(names, words, partly=False)
-        found["started_at"] = show_wall(incident.down_since, zone_of(page))
+def _begin_with(request: HttpRequest, page: StatusPage, about: Incident | None) -> dict[str, Any]:
+    found = begin_with(about, page) if about is not None else {}
     if (template := chosen_template(request, page)) is not None:
         found |= template_values(template)
         if template.status == PostStatus.POSTMORTEM:

@@ -23,7 +23,7 @@ from statuspages.services.posts import add_update, create_post
 from statuspages.services.words import names_of, title_of, words_of
 
 BATCH = 50
-_IMPACTS: dict[str, str] = {
+IMPACT_OF_SEVERITY: dict[str, str] = {
     "critical": Impact.MAJOR,
     "warning": Impact.MINOR,
     "info": Impact.NONE,
@@ -123,7 +123,7 @@ def _tell(page_id: UUID, incident_id: UUID) -> bool:
             title=title_of(names, words, partly=not row.is_major),
             body=words.noticed.format(names=names_of(names, words)),
             status=PostStatus.INVESTIGATING,
-            impact=_IMPACTS.get(row.severity, Impact.MINOR),
+            impact=IMPACT_OF_SEVERITY.get(row.severity, Impact.MINOR),
             # No claim: the components go on following their monitors.
             components=dict.fromkeys(components, ""),
             published=page.auto_post == AutoPost.PUBLISH,

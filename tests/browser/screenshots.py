@@ -21,7 +21,13 @@ INSIDE = {
     "monitors-late": "monitors/?state=late",
     "monitors-nothing": "monitors/?search=nothing+like+this",
     "monitor-new": "monitors/new",
+    "monitor-new-pattern": "monitors/new?pattern=queue-depth",
+    "onboarding": "start/",
+    "onboarding-paging": "start/paging",
+    "onboarding-paging-add": "start/paging?kind=slack",
+    "onboarding-test": "start/test",
     "incidents": "incidents/",
+    "insights": "incidents/insights",
     "oncall": "on-call/",
     "rotation-new": "on-call/rotations/new",
     "policies": "on-call/policies/",
@@ -36,8 +42,15 @@ INSIDE = {
     "status-page-new": "status-pages/new",
     "deliveries": "channels/deliveries/",
     "members": "settings/members",
+    "team-settings": "settings/team",
+    "team-delete": "settings/team/delete",
     "keys": "settings/keys",
+    "namespaces": "settings/namespaces",
+    "usage": "settings/usage",
+    "export": "settings/export",
     "audit": "settings/audit",
+    "find": "find?q=eu",
+    "find-nothing": "find?q=nothing+like+this",
     "channels": "channels/",
 }
 # Lists of things that have pages of their own: the first of each is taken too.
@@ -53,6 +66,14 @@ FIRST = {
 OWN = {
     "email": "/accounts/email/",
     "password": "/accounts/password/change/",
+    "profile": "/accounts/profile/",
+    "two-factor": "/accounts/2fa/",
+    "two-factor-app": "/accounts/2fa/totp/activate/",
+    "passkeys": "/accounts/2fa/webauthn/",
+    "passkey-new": "/accounts/2fa/webauthn/add/",
+    "sessions": "/accounts/sessions/",
+    "account-delete": "/accounts/close/",
+    "confirm-it-is-you": "/accounts/reauthenticate/?next=/",
     "team": "/t/new",
     "invitations": "/invitations/",
 }
@@ -86,7 +107,7 @@ def take_pictures(browser: Browser, url: str, email: str, password: str, out: Pa
             name = f"{kind[:-1]}-{re.sub('[^a-z0-9]+', '-', title.lower())}-{link[-7:-1]}"
             _shoot(page, name, link, out)
             if kind == "monitors" and (title, link) == tuple(links[0]):
-                for part in ("setup", "edit", "delete"):
+                for part in ("setup", "edit", "delete", "history", "badge"):
                     _shoot(page, f"{name}-{part}", link + part, out)
     _shoot(page, "missing", f"{team}nothing-here", out)
 

@@ -116,6 +116,7 @@ def test_pages_of_a_team(owner, people):
         f"/t/acme/monitors/{monitor.pk}/edit",
         f"/t/acme/monitors/{monitor.pk}/delete",
         "/t/acme/incidents/",
+        "/t/acme/incidents/insights",
         f"/t/acme/incidents/{incident.pk}/",
         "/t/acme/channels/",
         "/t/acme/channels/new",
@@ -144,6 +145,8 @@ def test_pages_of_a_team(owner, people):
         "/t/acme/settings/keys",
         "/t/acme/settings/audit",
         "/t/acme/settings/audit?search=nothing",
+        "/t/acme/find?q=warehouse",
+        "/t/acme/find?q=nothing",
     ):
         check(owner, address)
 

@@ -17,6 +17,7 @@ from accounts.access import access_for_member
 from accounts.invitations import create_invitation
 from accounts.keys import create_api_key
 from accounts.models import ApiKey, Membership, Scope, Team, User
+from accounts.teams import create_namespace
 from config import urls_console
 from incidents.contacts import ensure_account_methods
 from incidents.destinations import create_channel
@@ -27,6 +28,7 @@ from incidents.oncall.overrides import create_override
 from incidents.oncall.rotations import create_rotation
 from incidents.policies.policies import create_policy
 from incidents.rules import create_rule
+from monitors.models import PushResult, SavedView, UndoStep
 from statuspages.services.assets import set_asset
 from statuspages.services.components import create_component
 from statuspages.services.pages import create_page
@@ -37,13 +39,16 @@ from tests.console.personas import make_incident, make_monitor
 from tests.console.pictures import make_png
 
 HOUR = timedelta(hours=1)
-# Form tokens, and what time it is.
-CHANGING = re.compile(rb'value="[A-Za-z0-9]{64}"|data-now="[^"]*"|<time.*?</time>', re.DOTALL)
+# Nonces of scripts, form tokens, and what time it is.
+CHANGING = re.compile(
+    rb'nonce="[^"]*"|value="[A-Za-z0-9]{64}"|data-now="[^"]*"|<time.*?</time>', re.DOTALL
+)
 WRITING = re.compile("INSERT|UPDATE|DELETE")
 # No team's: visitors, making a team, and what comes before being in one.
 OPEN = {
     "start",
     "team-new",
+    "teams",
     "invitations",
     "invitation",
     "invitation-accept",
@@ -53,17 +58,24 @@ OPEN = {
 ACTIONS = {
     "rule-move",
     "maintenance-end",
-    "key-revoke",
     "member-invite",
     "member-invite-again",
     "member-role",
+    "team-rename",
+    "team-keep",
     "invitation-resend",
     "invitation-revoke",
     "monitor-pause",
     "monitor-resume",
+    "monitors-bulk",
+    "monitors-import-tokens",
+    "undo-step",
+    "view-save",
     "monitor-rotate-slug",
     "monitor-rotate-token",
+    "monitor-badge-change",
     "incident-acknowledge",
+    "incidents-acknowledge",
     "incident-resolve",
     "incident-snooze",
     "incident-assign",
@@ -87,6 +99,8 @@ ACTIONS = {
     "status_page_maintenance_extend",
 }
 CHANGES = ACTIONS | {
+    "onboarding-paging",
+    "onboarding-test",
     "policy-new",
     "policy-edit",
     "policy-delete",
@@ -99,9 +113,22 @@ CHANGES = ACTIONS | {
     "monitor-new",
     "monitor-edit",
     "monitor-delete",
+    "monitor-clone",
+    "monitors-undo",
+    "monitors-import",
+    "manifests-import",
+    "view-edit",
+    "view-delete",
+    "monitor-old-slug",
+    "monitor-old-token",
     "keys",
+    "key-revoke",
     "audit",
     "member-remove",
+    "member-owner",
+    "team-delete",
+    "team-export",
+    "namespace-release",
     "channel-new",
     "channel-edit",
     "channel-delete",
@@ -138,9 +165,16 @@ ADMINS = {
     "member-invite-again",
     "member-role",
     "member-remove",
+    "member-owner",
+    "team-rename",
+    "team-delete",
+    "team-keep",
+    "team-export",
     "invitation-resend",
     "invitation-revoke",
 }
+# Of those, what is an owner's alone.
+OWNERS = {"member-owner", "team-delete", "team-keep"}
 # What viewers do too: it is about themselves alone.
 OWN_PAGES = {"member-leave", "contact-new", "contact-edit", "contact-quiet", "contact-delete"}
 OWN_ACTIONS = {"contact-verify", "contact-code", "contact-test", "contact-move", "contact-enable"}
@@ -172,7 +206,10 @@ def addresses(people, pk):
 def things(people):
     monitor = make_monitor(people.team, name="watched")
     incident = make_incident(monitor)
+    with scopes_disabled():
+        result = PushResult.objects.filter(monitor=monitor.pk).first()
     key, _ = create_api_key(team=people.team, name="ci", scope=Scope.READ)
+    spare = create_namespace(team=people.team, name="spare")
     with scopes_disabled():
         member = Membership.objects.get(team=people.team, user=people.viewer)
     invitation = create_invitation(
@@ -214,13 +251,29 @@ def things(people):
     with scopes_disabled():
         update = post.updates.get()
 
+    with scopes_disabled():
+        view = SavedView.objects.create(team=people.team, name="all")
+        step = UndoStep.objects.create(
+            team=people.team,
+            actor=people.owner.email,
+            verb="pause",
+            said="x",
+            data={"ids": []},
+            expires_at=now() + HOUR,
+        )
+
     def pk(route):
         kind = "status_page" if route.startswith("status_page") else route.partition("-")[0]
         return {
             "monitor": monitor.pk,
+            "result": result.id,
+            "view": view.pk,
+            "undo": step.pk,
             "maintenance": window.pk,
             "incident": incident.pk,
             "key": key.pk,
+            "namespace": spare.pk,
+            "month": f"{now():%Y-%m}",
             "member": member.pk,
             "invitation": invitation.pk,
             "channel": channel.pk,
@@ -268,7 +321,7 @@ def test_a_foreign_id_is_as_missing_as_any(people, things, browse):
     client = browse(people.stranger)
     for pattern in urls_console.urlpatterns:
         name, ids = pattern.name, ids_of(pattern, things)
-        if name in OPEN or not ids:
+        if name in OPEN or "pk" not in ids:
             continue
         mine = reverse(f"console:{name}", kwargs={"team": "elsewhere", **ids})
         none = reverse(f"console:{name}", kwargs={"team": "elsewhere", **ids, "pk": uuid4()})
@@ -339,7 +392,7 @@ def test_every_role_sees_the_pages_that_are_its_own(people, things, browse):
         for name, address in addresses(people, things):
             if name in ACTIONS | OWN_ACTIONS:
                 continue
-            hidden = user == people.member and name in ADMINS
+            hidden = name in {people.member: ADMINS, admin: OWNERS}.get(user, set())
             wanted = {403} if hidden else {200}
             if name.startswith("contact-") and user != people.viewer:
                 wanted = {200, 404}  # the viewer's own

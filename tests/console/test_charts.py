@@ -17,7 +17,10 @@ from incidents.console.day import count_quarters, read_day
 from monitors.console.latency import (
     BUCKETS,
     HEIGHT,
+    PER_SLICE,
+    SLICES,
     TOP,
+    WHOLE,
     Bucket,
     draw_plot,
     nice_ceiling,
@@ -25,10 +28,13 @@ from monitors.console.latency import (
     say_latency,
 )
 from monitors.console.strip import WIDTH, build_strip
+from monitors.console.thinning import MOST_PIECES, thin_strip
+from monitors.console.timespan import Span, span_of
 from tests.console.personas import make_incident
 
 UNTIL = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SINCE = UNTIL - timedelta(hours=24)
+LAST_DAY = span_of("24h", UNTIL)
 
 
 def at(hours):
@@ -100,7 +106,7 @@ def bucket(index, median, high):
 
 def test_a_stretch_without_latency_is_a_gap_in_the_line_and_never_zero():
     plot = draw_plot(
-        [bucket(0, 10, 20), bucket(1, 12, 22), bucket(5, 11, 21)], range_name="24h", limit_ms=None
+        [bucket(0, 10, 20), bucket(1, 12, 22), bucket(5, 11, 21)], span=LAST_DAY, limit_ms=None
     )
     assert re.findall("[MLH]", plot.median_path) == ["M", "L", "M", "H"]
     heights = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", plot.median_path)]
@@ -108,17 +114,17 @@ def test_a_stretch_without_latency_is_a_gap_in_the_line_and_never_zero():
 
 
 def test_axes_have_units_and_the_limit_is_drawn_where_it_can_be_read():
-    plot = draw_plot([bucket(0, 800, 1_300)], range_name="1h", limit_ms=900)
+    plot = draw_plot([bucket(0, 800, 1_300)], span=LAST_DAY, limit_ms=900)
     assert [tick.text for tick in plot.ticks] == ["0 ms", "1 s", "2 s"]
     assert plot.limit is not None
     assert TOP < plot.limit.y < HEIGHT
-    far = draw_plot([bucket(0, 8, 13)], range_name="1h", limit_ms=9_000)
+    far = draw_plot([bucket(0, 8, 13)], span=LAST_DAY, limit_ms=9_000)
     assert far.limit is None
 
 
 @given(st.floats(min_value=0, max_value=1e9), st.floats(min_value=0, max_value=1e9))
 def test_the_labels_of_both_lines_can_be_read(median, extra):
-    plot = draw_plot([bucket(0, median, median + extra)], range_name="24h", limit_ms=None)
+    plot = draw_plot([bucket(0, median, median + extra)], span=LAST_DAY, limit_ms=None)
     assert plot.median_label.y - plot.high_label.y >= 12.9
     assert plot.high_label.y >= TOP
     assert plot.median_label.y <= HEIGHT + 8
@@ -160,10 +166,58 @@ def test_percentiles_come_from_the_results(people, monitor):
                 "latency_ms) VALUES (%s, %s, %s, %s, 'pass', %s)",
                 [uuid7(), people.team.pk, monitor.pk, received_at, latency],
             )
-    found = read_buckets(team_id=people.team.pk, monitor_id=monitor.pk, until=until, seconds=3_600)
+    found, is_sample = read_buckets(
+        team_id=people.team.pk, monitor_id=monitor.pk, span=span_of("1h", until)
+    )
+    assert not is_sample
     assert [b.count for b in found] == [1, 100]
     assert (found[1].median, found[1].high) == (50.5, pytest.approx(95.05))
     assert found[0].index < found[1].index < BUCKETS
+
+
+def test_many_results_are_sampled_within_every_bucket(people, monitor):
+    until = now()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO monitors_pushresult (id, team_id, monitor_id, received_at, status, "
+            "latency_ms) SELECT gen_random_uuid(), %s, %s, %s - n * interval '0.3 seconds', "
+            "'pass', 10 + n %% 2 FROM generate_series(1, %s) n",
+            [people.team.pk, monitor.pk, until, WHOLE + 1_000],
+        )
+    found, is_sample = read_buckets(
+        team_id=people.team.pk, monitor_id=monitor.pk, span=span_of("1h", until)
+    )
+    assert is_sample
+    assert len(found) >= 88, "eleven thousand results reach back 55 minutes"
+    assert {b.count for b in found[1:]} == {SLICES * PER_SLICE}
+    assert all(10 <= b.median <= 11 == b.high for b in found)
+
+
+@pytest.mark.parametrize(
+    ("hours", "times"),
+    [
+        (4, ("08:00", "09:00", "10:00", "11:00", "12:00")),
+        (48, ("20 Nov 12:00", "21 Nov 00:00", "21 Nov 12:00", "22 Nov 00:00", "22 Nov 12:00")),
+        (24 * 8, ("14 Nov", "16 Nov", "18 Nov", "20 Nov", "22 Nov")),
+    ],
+)
+def test_a_time_of_ones_own_has_its_instants_below(hours, times):
+    span = Span("", UNTIL - timedelta(hours=hours), UNTIL)
+    assert draw_plot([bucket(0, 1, 2)], span=span, limit_ms=None).times == times
+
+
+def test_a_strip_with_too_many_pieces_shows_the_worst_of_each_step():
+    changes = []
+    for n in range(2_000):
+        changes.append((SINCE + timedelta(seconds=40 * n), "up", "down"))
+        changes.append((SINCE + timedelta(seconds=40 * n + 1), "down", "up"))
+    whole = strip(changes)
+    found = thin_strip(whole)
+    assert len(found.pieces) <= MOST_PIECES < len(whole.pieces)
+    assert [p.state for p in found.pieces] == ["down", "up"]
+    assert found.down_count == 2_000
+    assert sum(p.width for p in found.pieces) == pytest.approx(WIDTH, abs=1)
+    assert thin_strip(strip()) == strip()
 
 
 def test_quarters_count_every_incident_that_touches_them():

@@ -164,7 +164,8 @@ def test_what_is_on_comes_first_then_what_comes_then_what_is_over(owner, people)
     make_monitor(people.team, labels={"env": "prod"})
     page = main_of(owner.get(LIST))
     places = [
-        page.index(text) for text in ("On now", "on-once", "Coming up", "coming-once", "Over")
+        page.index(text)
+        for text in ("<h2>On now", "on-once", "<h2>Coming up", "coming-once", "<h2>Over")
     ]
     assert places == sorted(places)
     assert page.index("on-daily") < places[2]

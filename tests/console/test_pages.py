@@ -10,7 +10,7 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from accounts.models import ApiKey
-from config.csp import POLICY
+from config.errors import bad_request, server_error
 from tests.console.personas import make_incident, push
 
 
@@ -50,17 +50,24 @@ def pages(owner, people, monitor):
 def test_a_strict_policy_that_no_page_breaks(pages):
     for address, answer in pages.items():
         page = answer.content.decode()
-        assert answer["Content-Security-Policy"] == POLICY, address
+        policy = answer["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'nonce-"), address
+        assert "unsafe" not in policy, address
         assert not re.search(r"\sstyle=|<style|\son[a-z]+=|javascript:", page), address
         for script in re.findall(r"<script([^>]*)>", page):
             assert "src=" in script, address
+            nonce = re.search(r'nonce="([^"]+)"', script)
+            assert nonce, (address, script)
+            assert f"'nonce-{nonce[1]}'" in policy, address
 
 
-def test_no_page_asks_another_host(pages):
+def test_no_page_asks_another_host(pages, settings):
     for address, answer in pages.items():
         page = answer.content.decode()
         for target in re.findall(r'(?:src|href|action|hx-get)="([^"]*)"', page):
-            assert target == "" or target[0] in "/?#", (address, target)
+            # An address to push to is shown, and may be opened, as others would write it.
+            ours = target.startswith(f"{settings.BASE_URL}/")
+            assert ours or target == "" or target[0] in "/?#", (address, target)
 
 
 def test_every_static_file_is_there(pages):
@@ -89,7 +96,45 @@ def test_refusals_of_the_door_have_the_policy_too(people):
     answer = Client(enforce_csrf_checks=True).post("/accounts/login/")
     assert answer.status_code == 403
     assert b"This form is too old" in answer.content
-    assert answer["Content-Security-Policy"] == POLICY
+    assert answer["Content-Security-Policy"].startswith("default-src 'none'; script-src 'nonce-")
+
+
+@pytest.mark.parametrize(
+    ("answer_with", "status", "heading"),
+    [
+        (bad_request, 400, "This request cannot be read"),
+        (server_error, 500, "Something broke on our side"),
+    ],
+)
+def test_what_broke_is_said_in_our_look_without_asking_the_database(
+    rf, answer_with, status, heading
+):
+    # This test has no database: asking it would fail.
+    answer = answer_with(rf.get("/t/acme/", headers={"Host": "not\\ours"}))
+    page = answer.content.decode()
+    assert answer.status_code == status
+    assert heading in page
+    assert "tocsin.css" in page
+    assert 'href="/"' in page, "a way on"
+    api = answer_with(rf.get("/api/v1/monitors"))
+    assert api["Content-Type"] == "application/problem+json"
+
+
+def test_a_host_that_is_not_ours_is_answered_in_our_look(db):
+    answer = Client().get("/", headers={"Host": "elsewhere.example"})
+    assert answer.status_code == 400
+    assert b"This request cannot be read" in answer.content
+
+
+def test_each_refusal_says_what_to_do_and_leads_on(people, browse):
+    for user, address, status, said in (
+        (people.viewer, "/t/acme/settings/keys", 403, "Ask an owner or admin of the team."),
+        (people.owner, "/t/acme/nothing", 404, "belong to a team that you are not a member of"),
+    ):
+        answer = browse(user).get(address)
+        assert answer.status_code == status
+        assert said in answer.content.decode()
+        assert 'href="/">Go to the start' in answer.content.decode()
 
 
 def test_a_key_is_shown_once_and_revoked(owner):
@@ -109,6 +154,6 @@ def test_a_key_is_shown_once_and_revoked(owner):
 
 
 def test_members_are_listed_from_owner_to_viewer(owner):
-    page = owner.get("/t/acme/settings/").headers["Location"]
-    found = re.findall(r'<td class="main">\s*<span>([^<\s]+)', owner.get(page).content.decode())
+    page = owner.get("/t/acme/settings/members").content.decode()
+    found = re.findall(r'<td class="main">\s*<span>([^<\s]+)', page)
     assert found == ["owner@acme.example", "member@acme.example", "viewer@acme.example"]

@@ -130,7 +130,7 @@ def test_saving_the_form_as_it_is_changes_nothing(owner, people, channel, policy
     )
     address = f"{LIST}{rule_named('a').pk}/edit"
     page = owner.get(address).content.decode()
-    main = page[page.index("<main") :]
+    main = page[page.index("<main") : page.index("</main>")]
     body: dict[str, list[str]] = {}
     for tag in re.findall(r"<input[^>]*>", main):
         got = dict(re.findall(r'(\w+)="([^"]*)"', tag))
@@ -287,13 +287,13 @@ def test_a_dry_run_says_whom_an_incident_would_page(browse, people, channel, pol
     page = text_of(viewer.get(f"{LIST}?monitor=nightly-backup&cause=silence&at=").content.decode())
     assert "If nightly-backup went silent now" in page
     assert "The owners are mailed: owner@acme.example" in page
-    assert "By the alert rule “ Everything else ”" in page
+    assert "Taken by the rule “ Everything else ”" in page
     page = viewer.get(f"{LIST}?monitor=acme/nightly-backup&cause=failure&at=2027-03-01T09:00")
     page = text_of(page.content.decode())
     assert "failed at 1 Mar 2027 09:00:00 UTC" in page
     assert "At once to ops" in page
-    assert "At once member@acme.example : e-mail" in page
-    assert "After 5 min member@acme.example" in page
+    assert "At once 1 Mar 2027 09:00:00 UTC member@acme.example : e-mail" in page
+    assert "After 5 min 1 Mar 2027 09:05:00 UTC member@acme.example" in page
     assert "Repeats once." in page
     assert "The owners are mailed too: owner@acme.example" in page
     with scopes_disabled():
@@ -373,3 +373,62 @@ def test_names_of_others_are_inert(owner, people):
     assert "&lt;script&gt;x" in page
     assert "\u202e" not in page
     assert "<b>*" not in page
+
+
+def test_a_dry_run_of_a_made_up_monitor(owner, people, channel, policy):
+    create_rule(
+        team=people.team,
+        name="Gold",
+        match={"labels": {"tier": "gold"}, "names": ["db-*"], "severities": ["warning"]},
+        policy=policy,
+    )
+    asked = "monitor=acme/db-9&made_up=on&labels=tier%3Dgold&cause=failure&at=2027-03-01T09:00"
+    page = text_of(owner.get(f"{LIST}?{asked}&severity=warning").content.decode())
+    assert "Taken by the rule “ Gold ”" in page
+    assert "tier = gold" in page or "tier=gold" in page
+    assert "(made up)" in page
+    assert "First line" in page
+    page = text_of(owner.get(f"{LIST}?{asked}&severity=info").content.decode())
+    assert "Taken by the rule “ Everything else ”" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("monitor=acme/&made_up=on", "Give it a name after the slash"),
+        ("monitor=x&made_up=on&labels=nonsense", "Write “nonsense” as key=value"),
+        ("monitor=x&made_up=on&severity=odd", "Select a valid choice"),
+        ("monitor=x", "make one up"),
+    ],
+)
+def test_a_dry_run_of_nonsense_made_up_says_what_is_wrong(owner, people, query, words):
+    page = owner.get(f"{LIST}?{query}").content.decode()
+    assert words in text_of(page)
+    assert "dry-run-answer" not in page
+
+
+def test_a_rung_of_a_dry_run_says_when_it_would_fire(owner, people, monitor):
+    with scopes_disabled():
+        member = Membership.objects.get(team=people.team, user=people.member)
+    steps = [StepValues(delay=0, targets=[member]), StepValues(delay=300, targets=[member])]
+    ladder = create_policy(team=people.team, name="ladder", repeat=0, steps=steps)
+    create_rule(team=people.team, name="all", match={}, policy=ladder)
+    page = owner.get(f"{LIST}?monitor=nightly-backup&cause=failure&at=2027-03-01T09:00")
+    page = text_of(page.content.decode())
+    assert re.search(r"At once\s+1 Mar 2027 09:00:00 UTC", page)
+    assert re.search(r"After 5 min\s+1 Mar 2027 09:05:00 UTC", page)
+
+
+def test_rules_are_searched_and_keep_their_numbers(owner, people, channel):
+    create_rule(team=people.team, name="Night", match={"labels": {"env": "prod"}})
+    create_rule(team=people.team, name="Day", match={}, channels=[channel])
+    page = text_of(owner.get(f"{LIST}?search=DAY").content.decode())
+    assert "2. Day" in page
+    assert "Night" not in page
+    assert "1 of 3 rules" in page
+    page = text_of(owner.get(f"{LIST}?search=prod").content.decode())
+    assert "1. Night" in page
+    page = text_of(owner.get(f"{LIST}?to=channel").content.decode())
+    assert "Day" in page
+    assert "Night" not in page
+    assert "No rule matches" in owner.get(f"{LIST}?search=none%00").content.decode()
