@@ -22,8 +22,8 @@ READ = frozenset(
 CODE = frozenset({"code", "pre", "kbd", "samp", "script", "style", "var"})
 # Names are the same in every language.
 NAMES = frozenset({"Tocsin", "UTC", "API", "URL", "iCalendar", "RSS", "Atom", "CSV", "JSON", "SVG"})
-# Not for translators: code that people paste, visitors' pages (statuspages/rendering/words has theirs
-# in six languages), and marks without words.
+# Not for translators: code that people paste, marks without words, and visitors' pages, whose six
+# languages are in statuspages/rendering/words.
 LEFT_OUT = (
     "monitors/snippets/",
     "monitors/patterns/",
