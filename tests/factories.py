@@ -8,7 +8,7 @@ import factory
 from django_scopes import scopes_disabled
 
 from accounts.keys import create_api_key
-from accounts.models import Scope, Team, User
+from accounts.models import ApiKey, Scope, Team, User
 from accounts.teams import create_team, verify_address
 from monitors.models import Monitor
 from monitors.services import create_monitor
@@ -62,7 +62,10 @@ class MonitorFactory(factory.Factory[Monitor]):
         return monitor
 
 
-def make_key(team: Team, scope: Scope = Scope.ADMIN, name: str = "script") -> str:
-    """Return the text of a new API key."""
+def make_key(team: Team, scope: Scope = Scope.ADMIN, name: str | None = None) -> str:
+    """Return the text of a new API key; of its team's live keys none may have its name."""
     with scopes_disabled():
+        if name is None:
+            others = ApiKey.objects.filter(team=team).count()
+            name = f"script {others}" if others else "script"
         return create_api_key(team=team, name=name, scope=scope)[1]

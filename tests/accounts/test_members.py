@@ -94,7 +94,7 @@ def test_others_manage_nobody_but_leave_as_they_like(team: Team, role: str) -> N
 def test_an_admin_key_makes_owners_and_a_lesser_one_nobody(team: Team) -> None:
     def opened(scope: Scope) -> Access:
         with scopes_disabled():
-            return access_for_key(create_api_key(team=team, name="k", scope=scope)[0])
+            return access_for_key(create_api_key(team=team, name=f"k-{scope}", scope=scope)[0])
 
     with pytest.raises(PermissionDenied):
         add_member(
