@@ -16,6 +16,7 @@ help:
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types, imports, migrations, templates"
 	@echo "make bench   measure, in one run and as ratios"
+	@echo "make screenshots URL=... EMAIL=... PASSWORD=...  a picture of every page"
 	@echo "make lock    work out the locked requirements anew"
 
 up: $(INSTALLED)
@@ -24,8 +25,12 @@ up: $(INSTALLED)
 demo: $(INSTALLED)
 	@$(BIN)/python -m config.up --follow-parent --demo
 
+# First what shares nothing, in two processes with servers of their own; then what boots whole
+# installations and waits for them, by itself. `make test JOBS=4` where there are more cores.
+JOBS ?= 2
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not system"
+	@$(BIN)/python -m pytest -m system
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench

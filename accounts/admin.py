@@ -235,8 +235,10 @@ class TeamAdmin(StaffAdmin[Team]):
                 no_key=True, of=("self",)
             )
             for team in list(waiting):
-                Team.objects.filter(pk=team.pk).update(delete_at=None, delete_asked_by="")
-                self.log_change(request, team, "Called off the deletion.")
+                # Its time may have come while we waited for the row: then it is being erased.
+                rows = Team.objects.filter(pk=team.pk, delete_at__gt=Now())
+                if rows.update(delete_at=None, delete_asked_by=""):
+                    self.log_change(request, team, "Called off the deletion.")
 
 
 class PlanAdmin(StaffAdmin[Plan]):

@@ -41,6 +41,9 @@ UPDATE {table} SET {column} = NULL WHERE ctid = ANY(ARRAY(
   LIMIT %s FOR UPDATE SKIP LOCKED))
 """
 
+# name: erase_team
+_ERASE_TEAM = "DELETE FROM accounts_team WHERE id = %s AND delete_at <= statement_timestamp()"
+
 Eraser = Callable[[UUID], None]
 _first: list[Eraser] = []
 _last: list[Callable[[], None]] = []
@@ -93,9 +96,8 @@ def erase_team(team_id: UUID) -> bool:
 
     Nothing is touched of a team that is to be kept, or whose time has not come.
     """
-    due = Team.objects.filter(pk=team_id, delete_at__lte=Now())
     for _ in range(MOST_WALKS):
-        if not due.exists():
+        if not _is_due(team_id):
             return False
         for eraser in _first:
             eraser(team_id)
@@ -105,7 +107,7 @@ def erase_team(team_id: UUID) -> bool:
             _repeat(_ERASE, model, team_id)
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("DELETE FROM accounts_team WHERE id = %s", [team_id])
+                cursor.execute(_ERASE_TEAM, [team_id])
                 gone = bool(cursor.rowcount)
                 # Within a transaction of somebody's, what still refers to it is to be seen now.
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -114,6 +116,17 @@ def erase_team(team_id: UUID) -> bool:
             continue  # something was written meanwhile
         return gone
     return False
+
+
+def _is_due(team_id: UUID) -> bool:
+    """Return whether a team's time has come for good.
+
+    Whoever was calling the deletion off holds the team's row: we wait for them, and believe what
+    they leave. Whoever comes later finds that the time is over, for it never comes back.
+    """
+    with transaction.atomic():
+        due = Team.objects.filter(pk=team_id, delete_at__lte=Now())
+        return due.select_for_update(no_key=True).first() is not None
 
 
 def erase_rows(statement: str, values: list[Any]) -> int:

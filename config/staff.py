@@ -53,9 +53,20 @@ def refuse(request: HttpRequest) -> HttpResponse | None:
         if is_htmx(request):
             return HttpResponseClientRefresh()
         # A form that was sent too late is kept, and goes on after the confirmation.
-        asked: HttpResponse = suspend_request(request, reverse("mfa_reauthenticate"))
+        asked: HttpResponse = suspend_request(request, reverse(_question(user)))
         return asked
     return None
+
+
+def _question(user: User) -> str:
+    """Return the name of the page where the person can show the factor that they have.
+
+    The page for codes would lead whoever has a passkey alone on to the one for passwords, and a
+    password opens nothing here.
+    """
+    if is_mfa_enabled(user, types=[Authenticator.Type.TOTP]):
+        return "mfa_reauthenticate"
+    return "mfa_reauthenticate_webauthn"
 
 
 def _is_confirmed(request: HttpRequest, user: User) -> bool:

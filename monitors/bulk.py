@@ -1,13 +1,15 @@
-"""Changes to many monitors in a number of statements that does not grow with them.
+"""Changes to many monitors in a number of statements that hardly grows with them.
 
-What `monitors.services` says of one monitor holds for each of these; callers hold a transaction.
+What `monitors.services` says of one monitor holds for each of these, the order of locks too.
+Pushes wait for the locks of heartbeats, and not for long: what changes heartbeats goes by slices,
+each in a transaction of its own unless the caller holds one.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +26,7 @@ from monitors.services import EDITABLE, DuplicateName, require_quota
 from monitors.state import State
 from monitors.usage import count_team
 
+SLICE = 200
 _BATCH = 1000
 _UPDATE_BATCH = 500
 _MOST_STATEMENTS = 20
@@ -160,6 +163,7 @@ def update_monitors(*, team: Team, changes: Sequence[tuple[Monitor, Mapping[str,
     with transaction.atomic(), scopes_disabled():
         ids = [monitor.pk for monitor, _ in changes]
         beats = _lock(team, ids)
+        _lock_rows(team, ids)
         for written, monitors in by_fields.items():
             _write(team, written, monitors)
         waiting = beats.filter(state=State.PENDING.value, clock_from=None, monitor__in=armed)
@@ -169,13 +173,15 @@ def update_monitors(*, team: Team, changes: Sequence[tuple[Monitor, Mapping[str,
 
 def delete_monitors(*, team: Team, monitors: Collection[Monitor]) -> None:
     """Delete monitors and their keys; their incidents are resolved with that reason."""
-    ids = [monitor.pk for monitor in monitors]
-    with transaction.atomic(), scopes_disabled():
-        _lock(team, ids)
-        with connection.cursor() as cursor:
-            cursor.execute(_LEAVE, {"team": team.pk, "ids": ids, "to": "deleted"})
-        count_team(team.pk)  # they were there today
-        Monitor.objects.filter(team=team, pk__in=ids).delete()
+    with scopes_disabled():
+        count_team(team.pk)  # they were there today; before the locks, see monitors.services
+        for ids in slice_ids(monitors):
+            with transaction.atomic():
+                _lock(team, ids)
+                _lock_rows(team, ids)
+                with connection.cursor() as cursor:
+                    cursor.execute(_LEAVE, {"team": team.pk, "ids": ids, "to": "deleted"})
+                Monitor.objects.filter(team=team, pk__in=ids).delete()
 
 
 def pause_monitors(*, team: Team, monitors: Collection[Monitor]) -> None:
@@ -186,6 +192,13 @@ def pause_monitors(*, team: Team, monitors: Collection[Monitor]) -> None:
 def resume_monitors(*, team: Team, monitors: Collection[Monitor]) -> None:
     """Judge paused monitors again: pending, armed if they were ever pushed to."""
     _turn(team, monitors, State.PENDING, _RESUME)
+
+
+def slice_ids(monitors: Collection[Monitor]) -> Iterator[list[UUID]]:
+    """Yield the monitors' ids in the order of locks, as many at a time as may be locked at once."""
+    ids = sorted(monitor.pk for monitor in monitors)
+    for start in range(0, len(ids), SLICE):
+        yield ids[start : start + SLICE]
 
 
 def lock_monitors(*, team: Team, monitors: Collection[Monitor]) -> dict[UUID, str]:
@@ -216,7 +229,7 @@ def restore_label(
     """Give monitors what they had under a key, where it is `present` now; return how many."""
     rows = [{"id": str(pk), "value": value} for pk, value in before.items()]
     with transaction.atomic(), scopes_disabled():
-        _lock(team, list(before))
+        _lock_rows(team, list(before))
         with connection.cursor() as cursor:
             values: dict[str, Any] = {"key": key, "present": present, "most": MOST_LABELS}
             values["team"] = team.pk
@@ -229,9 +242,8 @@ def _label(
 ) -> dict[UUID, str | None]:
     ids = [monitor.pk for monitor in monitors]
     with transaction.atomic(), scopes_disabled():
-        _lock(team, ids)
-        rows = Monitor.objects.filter(team=team, pk__in=ids)
-        before = {pk: labels.get(values["key"]) for pk, labels in rows.values_list("pk", "labels")}
+        rows = _lock_rows(team, ids)  # no window changes: no heartbeat is needed
+        before = {pk: labels.get(values["key"]) for pk, labels in rows}
         with connection.cursor() as cursor:
             more: dict[str, Any] = {"team": team.pk, "ids": ids, "most": MOST_LABELS}
             cursor.execute(change, {**values, **more})
@@ -240,14 +252,14 @@ def _label(
 
 def _turn(team: Team, monitors: Collection[Monitor], to: State, change: str) -> None:
     """Leave transitions and change heartbeats: short, since pushes wait for the locks."""
-    ids = [monitor.pk for monitor in monitors]
-    values: dict[str, Any] = {"team": team.pk, "ids": ids, "to": to.value}
-    with transaction.atomic(), scopes_disabled():
-        _lock(team, ids)
-        with connection.cursor() as cursor:
-            is_turning = "= 'paused'" if to is State.PENDING else "<> 'paused'"
-            cursor.execute(f"{_LEAVE} AND state {is_turning}", values)
-            cursor.execute(change, values)
+    is_turning = "= 'paused'" if to is State.PENDING else "<> 'paused'"
+    for ids in slice_ids(monitors):
+        values: dict[str, Any] = {"team": team.pk, "ids": ids, "to": to.value}
+        with transaction.atomic(), scopes_disabled():
+            _lock(team, ids)
+            with connection.cursor() as cursor:
+                cursor.execute(f"{_LEAVE} AND state {is_turning}", values)
+                cursor.execute(change, values)
 
 
 def _write(team: Team, names: Sequence[str], monitors: Sequence[Monitor]) -> None:
@@ -271,6 +283,12 @@ def _lock(team: Team, ids: Collection[Any]) -> Any:
     locked = beats.order_by(F("monitor_id")).select_for_update(no_key=True)
     list(locked.values_list("monitor_id"))
     return beats
+
+
+def _lock_rows(team: Team, ids: Collection[Any]) -> list[tuple[UUID, dict[str, str]]]:
+    """Lock the monitors themselves, always in one order, and return their ids and labels."""
+    rows = Monitor.objects.filter(team=team, pk__in=ids).order_by("pk")
+    return list(rows.select_for_update(no_key=True).values_list("pk", "labels"))
 
 
 def _check_fields(fields: Mapping[str, Any]) -> None:

@@ -1,15 +1,39 @@
-"""Rows as plain values that JSON can hold, and back."""
+"""Rows as plain values that JSON can hold, and back; what rooms keep of monitors beside rows."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import BinaryField, Model
 
+from accounts.models import Team
+
 M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """How a room brings back what it had of monitors that no row of theirs leads to.
+
+    `keep` returns plain values for monitors that are about to be deleted, by their ids; `restore`
+    is given those of monitors that are back, in the same transaction, which holds the team's lock.
+    """
+
+    keep: Callable[[Team, Collection[UUID]], list[Any]]
+    restore: Callable[[Team, list[Any]], None]
+
+
+keepers: dict[str, Keeper] = {}
+
+
+def register_keeper(name: str, keeper: Keeper) -> None:
+    """Have a room keep something of monitors that are deleted, until that can't be undone."""
+    keepers[name] = keeper
 
 
 def keep_row(row: Model) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Changes to monitors: each in one transaction, under the heartbeat's lock.
 
+Locks are taken in one order, and whoever needs several takes them so: the team (its quota), its
+row of today (UsageDay, see `monitors.usage`), heartbeats by their monitors' ids, monitors by id.
+
 A heartbeat is never saved as a whole row: pushes and the sweep change it at the same time. What
 changes a window also rings the alarm (`check_at = now()` on the database's clock), so that the
 sweep works the due time out anew.
@@ -159,9 +162,9 @@ def delete_monitor(*, monitor: Monitor) -> None:
     Its results go with their partitions; its transitions and incidents stay as history.
     """
     with transaction.atomic(), scopes_disabled():
+        count_team(monitor.team_id)  # it was there today
         heartbeat = _lock(monitor)
         _leave_transition(monitor, heartbeat.state, "deleted")
-        count_team(monitor.team_id)  # it was there today
         monitor.delete()
 
 

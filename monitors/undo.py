@@ -1,25 +1,29 @@
 """Changes to many monitors that can be taken back for ten minutes.
 
-Each leaves an UndoStep in its own transaction: what was there before, for whoever made the change.
-Taking a step back changes what is still as the step left it. Monitors that were deleted come back
-with their ids, slugs, hashes of tokens and labels, and with every row of any room that went with
-them by cascade and whose other end is still there: windows, components, badges.
+A change goes by slices of monitors, each in a transaction of its own, since pushes wait for the
+locks. All of them grow one UndoStep: what was there before, for whoever made the change; one that
+was interrupted leaves a way back for what it did. Taking a step back changes what is still as the
+step left it. Monitors that were deleted come back with their ids, slugs, hashes of tokens and
+labels, with every row of any room that went with them by cascade and whose other end is still
+there (windows, components, badges), and with what rooms keep beside (`monitors.kept`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+import json
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import CASCADE, Exists, OuterRef, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
-from accounts.models import Namespace, Team
+from accounts.ids import uuid7
+from accounts.models import Team
 from monitors.bulk import (
     delete_monitors,
     lock_monitors,
@@ -27,50 +31,54 @@ from monitors.bulk import (
     put_label,
     restore_label,
     resume_monitors,
+    slice_ids,
     take_label,
 )
-from monitors.kept import keep_row, make_row
-from monitors.models import Heartbeat, Monitor, PushKey, PushReceipt, PushResult, Secret, UndoStep
+from monitors.deleted import (
+    Gone,
+    NameTaken,
+    join_kept,
+    keep_monitors,
+    look_at,
+    restore_monitors,
+)
+from monitors.models import Monitor, UndoStep
 from monitors.queries import database_now
-from monitors.services import QuotaExceeded, require_quota
+from monitors.services import QuotaExceeded
 from monitors.state import State
 from monitors.usage import count_team
+from monitors.waiting import Busy, busy_if_waited
 
 UNDO_FOR = timedelta(minutes=10)
 PAUSE, RESUME, LABEL, UNLABEL, DELETE = "pause", "resume", "label", "unlabel", "delete"
-_BATCH = 500
+_TRIES = 5
 _MOST_SAID = 200
-_MOST_NAMED = 3
-# Restored by hand, or of no more use: a repeat of a push is then stored once more.
-_NOT_FOLLOWED = (Heartbeat, PushKey, PushReceipt)
-
-# name: leave_restored
-# Say in the history of monitors that they are back.
-_LEAVE_RESTORED = """
-INSERT INTO monitors_transition (team_id, monitor_id, at, from_state, to_state, detail)
-SELECT team_id, monitor_id, clock_timestamp(), 'deleted', state, '' FROM monitors_heartbeat
-WHERE team_id = %(team)s AND monitor_id = ANY(%(ids)s)
+# name: grow
+# Put what one slice had before beside that of the slices before it.
+_GROW = """
+UPDATE monitors_undostep SET said = %(said)s, expires_at = clock_timestamp() + %(keep)s,
+  data = jsonb_set(data, '{parts}', (data -> 'parts') || jsonb_build_array(%(part)s::jsonb))
+WHERE id = %(id)s AND undone_at IS NULL
 """
 
 
-class NameTaken(Exception):  # noqa: N818 - it names what happened
-    """Monitors of these names have been made since; `names` are some of them, `count` says all."""
-
-    def __init__(self, names: list[str], count: int) -> None:
-        super().__init__(", ".join(names))
-        self.names, self.count = names, count
-
-
-class Gone(Exception):  # noqa: N818
-    """Something that the monitors need was deleted since: `kind` is `namespace` or `secret`."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
 class Overtaken(Exception):  # noqa: N818
-    """Somebody else changed the same things at this moment: try again."""
+    """Somebody else changes the same things at this moment: try again. `count` are undone."""
+
+    def __init__(self, count: int = 0) -> None:
+        super().__init__(count)
+        self.count = count
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Somebody else changes some of the monitors at this moment: try again for the rest.
+
+    `step` takes back what was done by then; it is None if that is nothing.
+    """
+
+    def __init__(self, step: UndoStep | None) -> None:
+        super().__init__()
+        self.step = step
 
 
 class NotOpen(Exception):  # noqa: N818
@@ -101,38 +109,110 @@ def change_monitors(
     """Change monitors and return the step that takes it back; None if nothing was to be changed.
 
     `verb` is one of PAUSE, RESUME, LABEL (`key`, `value`), UNLABEL (`key`) and DELETE; `say` tells
-    in words what was done to how many. Pausing what is paused changes nothing, and so on.
+    in words what was done to how many. Pausing what is paused changes nothing, and so on. Raises
+    Interrupted.
     """
-    with transaction.atomic():
-        states = lock_monitors(team=team, monitors=monitors)
-        there = [each for each in monitors if each.pk in states]
-        data: dict[str, Any]
-        if verb in (PAUSE, RESUME):
-            paused = State.PAUSED.value
-            there = [each for each in there if (states[each.pk] == paused) == (verb == RESUME)]
-            (pause_monitors if verb == PAUSE else resume_monitors)(team=team, monitors=there)
-            data = {"ids": [str(each.pk) for each in there]}
-        elif verb in (LABEL, UNLABEL):
-            if verb == LABEL:
-                before = put_label(team=team, monitors=there, key=key, value=value)
-            else:
-                before = take_label(team=team, monitors=there, key=key)
-            there = [each for each in there if each.pk in before]
-            kept = {str(pk): old for pk, old in before.items()}
-            data = {"key": key, "value": value if verb == LABEL else None, "before": kept}
-        else:
-            data = _keep(team, [each.pk for each in there])
-            delete_monitors(team=team, monitors=there)
-        if not there:
-            return None
-        return UndoStep.objects.create(
-            team=team,
-            actor=actor,
-            verb=verb,
-            said=say(len(there))[:_MOST_SAID],
-            data=data,
+    step = _Step(team, actor, verb, say)
+    for ids in slice_ids(monitors):
+        part = [Monitor(pk=pk) for pk in ids]
+        try:
+            with busy_if_waited():
+                if verb in (PAUSE, RESUME):
+                    changed = _turn_part(step, part)
+                elif verb in (LABEL, UNLABEL):
+                    changed = _label_part(step, part, key, value)
+                else:
+                    changed = _delete_part(step, part)
+        except _TakenBack:  # what is done so far, while we were at it
+            break
+        except Busy as error:
+            raise Interrupted(step.find()) from error
+        step.count += changed
+    return step.find()
+
+
+class _TakenBack(Exception):  # noqa: N818
+    """Its maker has taken the step back while it grew."""
+
+
+class _Step:
+    """The step of a change that is under way; `count` is how many monitors are changed by now."""
+
+    def __init__(self, team: Team, actor: str, verb: str, say: Say) -> None:
+        self.team, self.verb = team, verb
+        self._actor, self._say, self._pk = actor, say, uuid7()
+        self.count = 0
+
+    def grow(self, part: dict[str, Any], count: int) -> None:
+        """Store how to take one more slice back, in the transaction that changes it."""
+        said = self._say(self.count + count)[:_MOST_SAID]
+        if self.count:
+            values = {"said": said, "keep": UNDO_FOR, "part": json.dumps(part), "id": self._pk}
+            with connection.cursor() as cursor:
+                cursor.execute(_GROW, values)
+                if not cursor.rowcount:
+                    raise _TakenBack
+            return
+        UndoStep.objects.create(
+            pk=self._pk,
+            team=self.team,
+            actor=self._actor,
+            verb=self.verb,
+            said=said,
+            data={"parts": [part]},
             expires_at=database_now() + UNDO_FOR,
         )
+
+    def find(self) -> UndoStep | None:
+        """Return the stored step; None if nothing was changed."""
+        if not self.count:
+            return None
+        return UndoStep.objects.filter(team=self.team).defer("data").get(pk=self._pk)
+
+
+def _turn_part(step: _Step, monitors: Collection[Monitor]) -> int:
+    turn = pause_monitors if step.verb == PAUSE else resume_monitors
+    with transaction.atomic():
+        states = lock_monitors(team=step.team, monitors=monitors)
+        there = sorted(
+            pk for pk, state in states.items() if (state == State.PAUSED) == (step.verb == RESUME)
+        )
+        if there:
+            turn(team=step.team, monitors=[Monitor(pk=pk) for pk in there])
+            step.grow({"ids": [str(pk) for pk in there]}, len(there))
+    return len(there)
+
+
+def _label_part(step: _Step, monitors: Collection[Monitor], key: str, value: str) -> int:
+    with transaction.atomic():
+        if step.verb == LABEL:
+            before = put_label(team=step.team, monitors=monitors, key=key, value=value)
+        else:
+            before = take_label(team=step.team, monitors=monitors, key=key)
+        if before:
+            kept = {str(pk): old for pk, old in before.items()}
+            present = value if step.verb == LABEL else None
+            step.grow({"key": key, "value": present, "before": kept}, len(before))
+    return len(before)
+
+
+def _delete_part(step: _Step, monitors: Collection[Monitor]) -> int:
+    """Keep what there is, then lock and delete it if it is still that: the locks are short."""
+    for _ in range(_TRIES):
+        with transaction.atomic():
+            ids = [monitor.pk for monitor in monitors]
+            seen = look_at(step.team, ids)
+            kept = keep_monitors(step.team, list(seen))
+            if not seen:
+                return 0
+            step.grow(kept, len(seen))
+            count_team(step.team.pk)  # before the locks, see monitors.services
+            lock_monitors(team=step.team, monitors=monitors)
+            if look_at(step.team, ids) == seen:
+                delete_monitors(team=step.team, monitors=[Monitor(pk=pk) for pk in seen])
+                return len(seen)
+            transaction.set_rollback(True)
+    raise Busy
 
 
 def open_steps(*, actor: str, now: datetime) -> Any:
@@ -142,26 +222,62 @@ def open_steps(*, actor: str, now: datetime) -> Any:
 
 
 def undo_step(*, step: UndoStep) -> Undone:
-    """Take a step back, whole or not at all.
+    """Take a step back; of deleted monitors all or none.
 
-    Raises NotOpen, and for monitors that were deleted NameTaken, Gone, QuotaExceeded, Overtaken.
+    Raises NotOpen, Overtaken, and for monitors that were deleted NameTaken, Gone, QuotaExceeded.
     """
-    try:
-        with transaction.atomic():
-            steps = UndoStep.objects.select_for_update(no_key=True)
-            locked = steps.filter(pk=step.pk, undone_at=None, expires_at__gt=Now()).first()
-            if locked is None:
-                raise NotOpen
-            undone = _take_back(locked)
-            # What was kept of tokens is needed no longer.
-            UndoStep.objects.filter(pk=step.pk).update(undone_at=Now(), data={})
-            with connection.cursor() as cursor:
-                # What the database would refuse at the end it refuses now.
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-    except IntegrityError as error:
-        raise Overtaken from error
-    return undone
+    if step.verb == DELETE:
+        try:
+            with busy_if_waited():
+                return _restore_all(step)
+        except (IntegrityError, Busy) as error:
+            raise Overtaken from error
+    count = left = 0
+    is_first, is_over = True, False
+    while not is_over:
+        try:
+            with busy_if_waited(), transaction.atomic():
+                # What is begun in time is finished, and by whoever is first.
+                in_time = Q(expires_at__gt=Now()) if is_first else Q()
+                data = _lock_step(step, in_time).data
+                part, *rest = data["parts"]
+                undone = _take_back(step, part)
+                is_over = not rest
+                done = {"data": {"parts": rest}} | ({"undone_at": Now()} if is_over else {})
+                UndoStep.objects.filter(pk=step.pk).update(**done)
+        except NotOpen:
+            if is_first:
+                raise
+            break
+        except Busy as error:
+            raise Overtaken(count) from error
+        is_first = False
+        count, left = count + undone.count, left + undone.left
+    return Undone(count, left)
+
+
+def _lock_step(step: UndoStep, *conditions: Q) -> UndoStep:
+    """Lock and return a step that is not taken back yet. Raises NotOpen."""
+    steps = UndoStep.objects.select_for_update(no_key=True)
+    locked: UndoStep | None = steps.filter(*conditions, pk=step.pk, undone_at=None).first()
+    if locked is None:
+        raise NotOpen
+    return locked
+
+
+def _restore_all(step: UndoStep) -> Undone:
+    """Bring deleted monitors back in one transaction: no push waits for what was not there."""
+    with transaction.atomic():
+        locked = _lock_step(step, Q(expires_at__gt=Now()))
+        team = Team.objects.get(pk=step.team_id)
+        count = restore_monitors(team, join_kept(locked.data["parts"]))
+        # What was kept of tokens is needed no longer.
+        UndoStep.objects.filter(pk=step.pk).update(undone_at=Now(), data={})
+        with connection.cursor() as cursor:
+            # What the database would refuse at the end it refuses now.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+    return Undone(count, 0)
 
 
 def purge_steps(*, now: datetime) -> int:
@@ -170,124 +286,19 @@ def purge_steps(*, now: datetime) -> int:
         return UndoStep.objects.filter(expires_at__lte=now).delete()[0]
 
 
-def _take_back(step: UndoStep) -> Undone:
-    team, data = Team.objects.get(pk=step.team_id), step.data
-    if step.verb == DELETE:
-        return _restore(team, data)
+def _take_back(step: UndoStep, part: dict[str, Any]) -> Undone:
+    team = Team.objects.get(pk=step.team_id)
     if step.verb in (PAUSE, RESUME):
-        ids = [UUID(text) for text in data["ids"]]
+        ids = [UUID(text) for text in part["ids"]]
         states = lock_monitors(team=team, monitors=[Monitor(pk=pk) for pk in ids])
         is_paused = step.verb == PAUSE
         same = [pk for pk, state in states.items() if (state == State.PAUSED) == is_paused]
         turn = resume_monitors if is_paused else pause_monitors
         turn(team=team, monitors=[Monitor(pk=pk) for pk in same])
         return Undone(len(same), len(ids) - len(same))
-    before = {UUID(text): old for text, old in data["before"].items()}
-    count = restore_label(team=team, before=before, key=data["key"], present=data["value"])
+    before = {UUID(text): old for text, old in part["before"].items()}
+    count = restore_label(team=team, before=before, key=part["key"], present=part["value"])
     return Undone(count, len(before) - count)
-
-
-# --- monitors that were deleted ---------------------------------------------------------------
-
-
-def _followed() -> list[tuple[Any, str]]:
-    """Return the tables, of whatever room, whose rows go when their monitor goes."""
-    fields = Monitor._meta.get_fields(include_hidden=True)
-    relations: list[Any] = [each for each in fields if each.auto_created and not each.concrete]
-    return [
-        (relation.related_model, relation.field.name)
-        for relation in relations
-        if getattr(relation, "on_delete", None) is CASCADE
-        and relation.related_model not in _NOT_FOLLOWED
-    ]
-
-
-def _keep(team: Team, ids: Collection[UUID]) -> dict[str, Any]:
-    """Return all that is needed to bring monitors back, as plain values."""
-    with scopes_disabled():
-        results = PushResult.objects.filter(monitor=OuterRef("monitor"))
-        beats = Heartbeat.objects.filter(team=team, monitor__in=ids)
-        return {
-            "monitors": [keep_row(row) for row in Monitor.objects.filter(team=team, pk__in=ids)],
-            "heartbeats": [
-                keep_row(row) | {"pushed": row.last_push_at is not None or row.has_results}
-                for row in beats.annotate(has_results=Exists(results))
-            ],
-            "keys": [keep_row(row) for row in PushKey.objects.filter(team=team, monitor__in=ids)],
-            "others": {
-                model._meta.label: [
-                    keep_row(row)
-                    for row in model.objects.filter(team=team, **{f"{field}__in": ids})
-                ]
-                for model, field in _followed()
-            },
-        }
-
-
-def _restore(team: Team, data: dict[str, Any]) -> Undone:
-    monitors = [make_row(Monitor, kept) for kept in data["monitors"]]
-    ids = [row.pk for row in monitors]
-    with scopes_disabled():
-        require_quota(team, len(monitors))
-        _check(team, monitors)
-        Monitor.objects.bulk_create(monitors, batch_size=_BATCH)
-        beats = [_beat(kept) for kept in data["heartbeats"]]
-        Heartbeat.objects.bulk_create(beats, batch_size=_BATCH)
-        now = database_now()
-        keys = [make_row(PushKey, kept) for kept in data["keys"]]
-        alive = [key for key in keys if key.expires_at is None or key.expires_at > now]
-        PushKey.objects.bulk_create(alive, batch_size=_BATCH)
-        for model, field in _followed():
-            rows = [make_row(model, kept) for kept in data["others"].get(model._meta.label, [])]
-            model.objects.bulk_create(_whole(model, field, rows), batch_size=_BATCH)
-        with connection.cursor() as cursor:
-            cursor.execute(_LEAVE_RESTORED, {"team": team.pk, "ids": ids})
-        count_team(team.pk)
-    return Undone(len(monitors), 0)
-
-
-def _check(team: Team, monitors: Iterable[Monitor]) -> None:
-    """Raise unless the monitors fit in beside what there is now."""
-    rows = list(monitors)
-    spaces = {row.namespace_id for row in rows}
-    if Namespace.objects.filter(team=team, pk__in=spaces).count() < len(spaces):
-        raise Gone("namespace")
-    secrets = {row.secret_id for row in rows if row.secret_id}
-    if Secret.objects.filter(team=team, pk__in=secrets).count() < len(secrets):
-        raise Gone("secret")
-    wanted = {(row.namespace_id, row.name) for row in rows}
-    named = Q(namespace__in=spaces, name__in={row.name for row in rows})
-    there = Monitor.objects.filter(named, team=team).values_list("namespace_id", "name")
-    if taken := sorted(name for space, name in there if (space, name) in wanted):
-        raise NameTaken(taken[:_MOST_NAMED], len(taken))
-
-
-def _beat(kept: dict[str, Any]) -> Heartbeat:
-    """Return the heartbeat to begin with: paused if it was, else pending, armed if ever pushed."""
-    row: Heartbeat = make_row(Heartbeat, kept)
-    is_paused = row.state == State.PAUSED
-    is_armed = not is_paused and (kept["pushed"] or row.clock_from is not None)
-    return Heartbeat(
-        team_id=row.team_id,
-        monitor_id=row.monitor_id,
-        state=State.PAUSED.value if is_paused else State.PENDING.value,
-        last_push_at=row.last_push_at,
-        last_status=row.last_status,
-        clock_from=Now() if is_armed else None,
-        check_at=Now() if is_armed else None,
-    )
-
-
-def _whole(model: Any, own: str, rows: list[Any]) -> list[Any]:
-    """Return the rows whose other ends are still there."""
-    for field in model._meta.concrete_fields:
-        if not field.is_relation or field.name in (own, "team"):
-            continue
-        wanted = {getattr(row, field.attname) for row in rows} - {None}
-        targets = field.related_model.objects.filter(pk__in=wanted)
-        there = {None, *targets.values_list("pk", flat=True)}
-        rows = [row for row in rows if getattr(row, field.attname) in there]
-    return rows
 
 
 __all__ = [
@@ -297,6 +308,7 @@ __all__ = [
     "RESUME",
     "UNLABEL",
     "Gone",
+    "Interrupted",
     "NameTaken",
     "NotOpen",
     "Overtaken",

@@ -21,19 +21,27 @@ from accounts.models import Team
 from monitors.models import UsageDay
 
 CENT = Decimal("0.01")
+_TEAMS = 200  # as many are counted in one statement
 # Sums of Decimals are exact; the one division has digits to spare before it is rounded to cents.
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 # name: count
-# Note for today how many monitors teams have, if that is more than was noted, and the rate.
+# Note for today how many monitors teams have, if that is more than was noted, and the rate. What
+# is noted already is left out before the insert, which would lock its row even to change nothing.
 _COUNT = """
 INSERT INTO monitors_usageday AS u (team_id, day, monitors, rate, currency)
-SELECT t.id, (clock_timestamp() AT TIME ZONE 'UTC')::date,
-  (SELECT count(*) FROM monitors_monitor m WHERE m.team_id = t.id), p.rate,
-  coalesce(p.currency, '')
-FROM accounts_team t LEFT JOIN accounts_plan p ON p.id = t.plan_id
-WHERE %(team)s::uuid IS NULL OR t.id = %(team)s::uuid
-ORDER BY t.id
+SELECT c.team_id, c.day, c.monitors, c.rate, c.currency
+FROM (
+  SELECT t.id AS team_id, (statement_timestamp() AT TIME ZONE 'UTC')::date AS day,
+    (SELECT count(*) FROM monitors_monitor m WHERE m.team_id = t.id) AS monitors,
+    p.rate, coalesce(p.currency, '') AS currency
+  FROM accounts_team t LEFT JOIN accounts_plan p ON p.id = t.plan_id
+  WHERE t.id BETWEEN %(first)s AND %(last)s
+) c
+LEFT JOIN monitors_usageday n ON n.team_id = c.team_id AND n.day = c.day
+WHERE n.team_id IS NULL OR n.monitors < c.monitors
+  OR (n.rate, n.currency) IS DISTINCT FROM (c.rate, c.currency)
+ORDER BY c.team_id
 ON CONFLICT (team_id, day) DO UPDATE SET
   monitors = greatest(u.monitors, excluded.monitors),
   rate = excluded.rate, currency = excluded.currency
@@ -60,27 +68,37 @@ CROSS JOIN LATERAL generate_series(
   l.day + interval '1 day', (clock_timestamp() AT TIME ZONE 'UTC')::date - interval '1 day',
   interval '1 day'
 ) AS d(day)
+WHERE t.id BETWEEN %(first)s AND %(last)s
 ORDER BY l.team_id, d.day
 ON CONFLICT (team_id, day) DO NOTHING
 """
 
 
 def count_team(team_id: UUID) -> None:
-    """Note how many monitors a team has now: whoever makes or deletes some holds a transaction."""
+    """Note how many monitors a team has now: whoever makes or deletes some holds a transaction.
+
+    It comes before the locks of heartbeats (see `monitors.services`).
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"team": team_id})
+        cursor.execute(_COUNT, {"first": team_id, "last": team_id})
 
 
 def count_teams() -> int:
     """Note how many monitors each team has now, and fill days that were missed.
 
-    Returns how many rows were written.
+    Some teams at a time: whoever makes monitors waits for no more than those. Returns how many
+    rows were written.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_FILL)
-        filled: int = cursor.rowcount
-        cursor.execute(_COUNT, {"team": None})
-        return filled + int(cursor.rowcount)
+    written = 0
+    teams = Team.objects.order_by("pk").values_list("pk", flat=True)
+    ids = list(teams[:_TEAMS])
+    while ids:
+        for statement in (_FILL, _COUNT):
+            with connection.cursor() as cursor:
+                cursor.execute(statement, {"first": ids[0], "last": ids[-1]})
+                written += cursor.rowcount
+        ids = list(teams.filter(pk__gt=ids[-1])[:_TEAMS])
+    return written
 
 
 @dataclass(frozen=True)

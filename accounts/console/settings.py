@@ -140,6 +140,8 @@ def list_members(request: HttpRequest, access: Access) -> HttpResponse:
 def invite(request: HttpRequest, access: Access) -> HttpResponse:
     """Mail an invitation; what is wrong with it is said beside the form."""
     form = InviteForm(request.POST, roles=_appointable(access))
+    if form.is_valid():
+        _confirm_power(request, form.cleaned_data["role"])
     if form.is_valid() and (words := _refusal(request, lambda: _create(access, form))):
         form.add_error("email", words)
     return _render_members(request, access, form) if form.errors else _back(access)
@@ -152,9 +154,16 @@ def invite_again(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse
     member = get_object(Membership.objects.select_related("user"), pk)
     form = InviteForm({"email": member.user.email, "role": member.role}, roles=_appointable(access))
     access.require_appoint(member.role)
+    _confirm_power(request, member.role)
     if form.is_valid() and (words := _refusal(request, lambda: _create(access, form))):
         messages.error(request, words)
     return _back(access)
+
+
+def _confirm_power(request: HttpRequest, role: str) -> None:
+    """Ask again who is there before a link goes out that lets somebody run the team."""
+    if role in {Role.OWNER, Role.ADMIN}:
+        confirm_recent_login(request)
 
 
 def _create(access: Access, form: InviteForm) -> str:
@@ -187,6 +196,7 @@ def _refusal(request: HttpRequest, send: Callable[[], str]) -> str:
 def resend(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Mail a new link in place of the old one."""
     invitation = get_object(open_invitations(access.team), pk)
+    _confirm_power(request, invitation.role)
 
     def send() -> str:
         return resend_invitation(invitation=invitation, now=clock()).email

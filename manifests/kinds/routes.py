@@ -78,6 +78,11 @@ class Routes:
         if route := self._wanted.pop(old, None):
             self._wanted[new] = route
 
+    def bring_back(self, key: Key, route: Route) -> None:
+        """Give a monitor that was deleted and is back the route that it had."""
+        if key not in self._present:
+            self._wanted[key] = route
+
     def apply(self) -> None:
         """Make rules and channels as the monitors want them; the team's lock must be held."""
         self._drop_missing()

@@ -70,12 +70,34 @@ def change_many(request: HttpRequest, access: Access) -> HttpResponse:
         )
     except Refused as refused:
         messages.error(request, str(refused))
+    except undo.Interrupted as interrupted:
+        explain_interrupted(request, interrupted)
     else:
         if step is None:
             messages.info(request, _nothing(verb))
         else:
             offer_undo(request, step)
     return back_to_list(access, filters, page=request.POST.get("page", ""))
+
+
+def explain_interrupted(request: HttpRequest, error: undo.Interrupted) -> None:
+    """Say that not everything was changed; what was can be undone and says its own number."""
+    if error.step is None:
+        messages.error(request, say_busy())
+        return
+    offer_undo(request, error.step)
+    messages.error(
+        request,
+        _(
+            "Not all of the monitors that you chose were changed: somebody else is changing some "
+            "of them just now. Try again for the rest."
+        ),
+    )
+
+
+def say_busy() -> str:
+    """Return what says that one must try again, since somebody else was at it."""
+    return _("Nothing was changed: somebody else changed the same monitors just now. Try again.")
 
 
 def offer_undo(request: HttpRequest, step: UndoStep) -> None:

@@ -13,7 +13,7 @@ from accounts.access import Access
 from accounts.console.pages import render_page, team_page
 from accounts.models import Scope
 from monitors import undo
-from monitors.console.bulk import offer_undo, say_deleted
+from monitors.console.bulk import explain_interrupted, offer_undo, say_deleted
 from monitors.console.forms import OVERLAPS, RotateForm
 from monitors.console.views import read_monitor, setup_context
 from monitors.services import (
@@ -82,13 +82,17 @@ def delete(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse:
     """Ask once more, by name, and delete a monitor; for a while it can be undone."""
     monitor = read_monitor(pk)
     if request.method == "POST":
-        step = undo.change_monitors(
-            team=access.team,
-            actor=access.actor,
-            verb=undo.DELETE,
-            monitors=[monitor],
-            say=say_deleted(monitor),
-        )
+        try:
+            step = undo.change_monitors(
+                team=access.team,
+                actor=access.actor,
+                verb=undo.DELETE,
+                monitors=[monitor],
+                say=say_deleted(monitor),
+            )
+        except undo.Interrupted as interrupted:
+            explain_interrupted(request, interrupted)
+            return _back(access, pk)
         if step is not None:
             offer_undo(request, step)
         return redirect("console:monitors", team=access.team.slug)

@@ -25,7 +25,8 @@ from accounts.teams import NameTaken, claim_namespace
 from monitors.bulk import create_monitors, update_monitors
 from monitors.console.forms import MonitorForm, initial_of
 from monitors.models import Monitor
-from monitors.services import QuotaExceeded, new_token
+from monitors.services import QuotaExceeded, new_token, require_quota
+from monitors.waiting import busy_if_waited
 
 MOST_LINES = 1_000
 MOST_CHARACTERS = 1_000_000
@@ -100,28 +101,47 @@ class Made:
 
 
 def plan_import(*, team: Team, text: str) -> Plan:
-    """Return what the file would do, having tried it and taken it back."""
+    """Return what the file would do, having tried to create and taken it back.
+
+    What exists is left alone: pushes would wait for the locks. Raises DuplicateName, Busy.
+    """
     plan = _read_plan(team, text)
     if plan.is_good:
-        with transaction.atomic():
-            _apply(team, plan)
+        with busy_if_waited(), transaction.atomic():
+            _create(team, plan)
             transaction.set_rollback(True)
     return plan
 
 
 def apply_import(*, team: Team, plan: Plan) -> list[Made]:
-    """Do what a plan says and return what was created; nothing if a line has a problem by then."""
-    with transaction.atomic():
-        made = _apply(team, plan)
+    """Do what a plan says and return what was created; nothing if a line has a problem by then.
+
+    Raises DuplicateName, Busy.
+    """
+    with busy_if_waited(), transaction.atomic():
+        made = _create(team, plan)
         if not plan.is_good:
             transaction.set_rollback(True)
             return []
+        changes = [
+            (line.monitor, line.values)
+            for line in plan.lines
+            if line.action == UPDATED and line.monitor is not None
+        ]
+        if changes:
+            update_monitors(team=team, changes=changes)
     return made
 
 
-def _apply(team: Team, plan: Plan) -> list[Made]:
+def _create(team: Team, plan: Plan) -> list[Made]:
+    """Create what is new; a line that cannot be done, or the plan, has a problem then."""
     spaces: dict[str, Namespace] = {}
     new = [line for line in plan.lines if line.action == CREATED]
+    try:
+        require_quota(team, len(new))  # the team's lock goes before all others
+    except QuotaExceeded as error:
+        _refuse_quota(plan, error)
+        return []
     for name in sorted({line.namespace for line in new}):  # one order: no two can block each other
         try:
             spaces[name] = claim_namespace(team=team, name=name)
@@ -140,13 +160,8 @@ def _apply(team: Team, plan: Plan) -> list[Made]:
             token_hashes=[hash_token(token) for token in tokens],
         )
     except QuotaExceeded as error:
-        said = _("Your plan allows %(quota)s monitors, and with these it would be more.")
-        plan.problems.append(said % {"quota": f"{error.quota:,}"})
+        _refuse_quota(plan, error)
         return []
-    changed = [line for line in plan.lines if line.action == UPDATED]
-    if changed:
-        changes = [(line.monitor, line.values) for line in changed if line.monitor is not None]
-        update_monitors(team=team, changes=changes)
     return [Made(monitor, token) for monitor, token in zip(monitors, tokens, strict=True)]
 
 
@@ -272,6 +287,11 @@ def _as_typed(initial: Mapping[str, Any]) -> dict[str, str]:
         name: plain[value] if value is None or isinstance(value, bool) else str(value)
         for name, value in initial.items()
     }
+
+
+def _refuse_quota(plan: Plan, error: QuotaExceeded) -> None:
+    said = _("Your plan allows %(quota)s monitors, and with these it would be more.")
+    plan.problems.append(said % {"quota": f"{error.quota:,}"})
 
 
 def _refuse(line: Line, problem: str) -> None:

@@ -20,6 +20,7 @@ from accounts.access import Access
 from accounts.console.pages import render_page, team_page
 from accounts.models import Scope, Team
 from monitors.api.export import safe_cell
+from monitors.console.bulk import say_busy
 from monitors.console.import_plan import (
     COLUMNS,
     UNCHANGED,
@@ -32,6 +33,7 @@ from monitors.console.import_plan import (
 from monitors.models import PushKey
 from monitors.queries import push_url
 from monitors.services import DuplicateName
+from monitors.waiting import Busy
 
 MOST_BYTES = 2_000_000
 TOKENS_FOR_SECONDS = 600
@@ -94,15 +96,15 @@ def import_csv(request: HttpRequest, access: Access) -> HttpResponse:
         "section": "monitors",
     }
     if request.method == "POST" and form.is_valid():
-        plan = plan_import(team=access.team, text=form.given)
-        if plan.is_good and request.POST.get("seen") == plan.digest:
-            try:
+        try:
+            plan = plan_import(team=access.team, text=form.given)
+            if plan.is_good and request.POST.get("seen") == plan.digest:
                 made = apply_import(team=access.team, plan=plan)
-            except DuplicateName:
-                plan = plan_import(team=access.team, text=form.given)
-            else:
                 if plan.is_good:
                     return _show_made(request, access, plan, made)
+        except (Busy, DuplicateName):
+            form.add_error(None, say_busy())
+            return render_page(request, access, "monitors/import.html", context)
         # What was seen means something else by now, or was not seen yet.
         context |= {"plan": plan, "text": form.given, "is_anew": "seen" in request.POST}
         return render_page(request, access, "monitors/import_plan.html", context)

@@ -15,6 +15,7 @@ from accounts.access import Access, get_object
 from accounts.console.pages import render_page, team_page
 from accounts.models import Scope
 from monitors import undo
+from monitors.console.bulk import say_busy
 from monitors.models import UndoStep
 from monitors.queries import database_now
 
@@ -80,9 +81,15 @@ def explain_refusal(error: Exception) -> str:
             error.quota,
         ) % {"count": f"{error.quota:,}"}
     if isinstance(error, undo.Overtaken):
-        return _(
-            "Nothing was changed: somebody else changed the same monitors just now. Try again."
-        )
+        if not error.count:
+            return say_busy()
+        return ngettext(
+            "%(count)s monitor is as it was before. Somebody else is changing others just now: "
+            "undo again for the rest.",
+            "%(count)s monitors are as they were before. Somebody else is changing others just "
+            "now: undo again for the rest.",
+            error.count,
+        ) % {"count": f"{error.count:,}"}
     return _("This can no longer be undone: it was taken back already, or ten minutes are over.")
 
 
@@ -91,6 +98,14 @@ def _say_undone(verb: str, undone: undo.Undone) -> str:
         said = ngettext(
             "Undone: %(count)s monitor is back. It waits for its next push.",
             "Undone: %(count)s monitors are back. They wait for their next push.",
+            undone.count,
+        )
+    elif verb == undo.PAUSE:
+        said = ngettext(
+            "Undone: %(count)s monitor is watched again, from now. Incidents that the pause ended "
+            "stay ended.",
+            "Undone: %(count)s monitors are watched again, from now. Incidents that the pause "
+            "ended stay ended.",
             undone.count,
         )
     else:

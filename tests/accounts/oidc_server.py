@@ -23,11 +23,17 @@ CLIENT_SECRET = "s3cret-s3cret-s3cret-s3cret-s3cret"
 
 @dataclass
 class OidcProvider:
-    """What it says of the person who is at the browser; `refuses` sends them back unheard."""
+    """What it says of the person who is at the browser; `refuses` sends them back unheard.
+
+    They logged in there `logged_in_ago` seconds ago; a server that was asked how long ago says so,
+    unless that is None.
+    """
 
     url: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
     id_token_sub: str | None = None
+    logged_in_ago: Any = 0
+    says_always: bool = False
     refuses: str = ""
     asked: list[str] = field(default_factory=list)
     authorized: list[dict[str, str]] = field(default_factory=list)
@@ -68,7 +74,11 @@ class OidcProvider:
             return 400, {"error": "invalid_grant"}
         now = int(time.time())
         told = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 60}
-        told["sub"] = self.id_token_sub or self.claims["sub"]
+        if subject := self.id_token_sub or self.claims.get("sub"):
+            told["sub"] = subject
+        ago = self.logged_in_ago
+        if ago is not None and ("max_age" in query or self.says_always):
+            told["auth_time"] = now - ago if type(ago) is int else ago
         token = jwt.encode(told, CLIENT_SECRET, algorithm="HS256")
         return 200, {"access_token": "at-1", "token_type": "Bearer", "id_token": token}
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core import mail
 from django.core.exceptions import PermissionDenied
 from django.db import connection
@@ -26,10 +27,12 @@ from accounts.models import AuditEvent, Membership, Role, Team, User
 from accounts.teams import create_team
 from monitors.models import Monitor, PushResult
 from monitors.services import create_monitor, delete_monitor
+from tests.accounts.staffing import make_operator, staff_client
 from tests.api.test_pages import results_of
 from tests.conftest import Api
 from tests.factories import MonitorFactory, TeamFactory, UserFactory, make_key
 from tests.full_team import fill_team
+from tests.racing import before_sql, session, start, wait_for, wait_for_lock
 
 WEEK = timedelta(days=7)
 
@@ -151,6 +154,69 @@ def test_it_is_too_late_once_the_time_has_come(team):
     erase_due_teams()
     with pytest.raises(TooLate):
         keep_team(access=access)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_that_is_called_off_at_the_last_moment_is_called_off(team):
+    """Keeping has not been committed when the time comes and the eraser looks."""
+    fill_team(team)
+    before = rows_of(team)
+    let_it_be_due(team)
+    with session() as keeping, session() as watching:
+        keeping.execute("BEGIN")
+        keeping.execute("UPDATE accounts_team SET delete_at = NULL WHERE id = %s", [team.pk])
+        erased = start(erase_due_teams)
+        wait_for_lock(watching)
+        keeping.execute("COMMIT")
+        assert erased.result(15) == 0
+    assert rows_of(team) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_a_team_that_is_erased_and_nobody_can_keep_it_then(team):
+    """An owner who has the form still open sends it while rows go."""
+    fill_team(team)
+    access = access_of(team)
+    let_it_be_due(team)
+    late = []
+
+    def keep() -> None:
+        late.append(start(lambda: keep_team(access=access)).exception(15))
+
+    with before_sql("DELETE FROM accounts_team", keep) as met:
+        assert erase_due_teams() == 1
+    assert met
+    assert isinstance(late[0], TooLate)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_staff_who_waited_for_the_eraser_come_too_late(team):
+    """They ask a moment before the time comes, and have to wait for the team's row."""
+    desk = staff_client(make_operator())
+    over = "SELECT clock_timestamp() > delete_at FROM accounts_team WHERE id = %s"
+    with session() as erases, session() as watching:
+
+        def erase_at_last() -> None:
+            wait_for_lock(watching)
+            wait_for(lambda: watching.execute(over, [team.pk]).fetchone()[0])
+            erases.execute("COMMIT")
+
+        def hold() -> None:
+            soon = "UPDATE accounts_team SET delete_at = now() + interval '1 second' WHERE id = %s"
+            erases.execute(soon, [team.pk])
+            erases.execute("BEGIN")
+            erases.execute("SELECT FROM accounts_team WHERE id = %s FOR NO KEY UPDATE", [team.pk])
+            held.append(start(erase_at_last))
+
+        held: list[Any] = []
+        with before_sql("FOR NO KEY UPDATE", hold) as met:
+            form = {"action": "keep_teams", "_selected_action": [team.pk]}
+            assert desk.post("/staff/accounts/team/", form).status_code == 302
+        assert met
+        held[0].result(15)
+    team.refresh_from_db()
+    assert team.delete_at is not None
+    assert not LogEntry.objects.exists()
 
 
 # --- erasing --------------------------------------------------------------------------------------

@@ -17,8 +17,13 @@ from django.core import mail
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
+from django.utils.timezone import now as clock
+from django_scopes import scopes_disabled
 
-from accounts.models import User
+from accounts.access import access_for_member
+from accounts.invitations import create_invitation
+from accounts.models import Membership, User
+from accounts.teams import create_team, verify_address
 from config.sign_in import OidcServer, provider_settings, read_oidc
 from tests.accounts.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcProvider, serve_oidc
 from tests.accounts.people import PASSWORD, is_in, let_pass, log_in, make_person, send_login
@@ -63,7 +68,12 @@ def leave_for_server(client: Client, **form: str) -> Any:
     assert page.status_code == 200, page.content.decode()
     found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.content.decode())
     assert found
-    back = requests.get(unescape(found[1]), allow_redirects=False, timeout=5).headers["Location"]
+    return come_back(client, unescape(found[1]))
+
+
+def come_back(client: Client, address: str) -> Any:
+    """Return what the browser gets here after it was at that address of the server."""
+    back = requests.get(address, allow_redirects=False, timeout=5).headers["Location"]
     return client.get(f"{urlsplit(back).path}?{urlsplit(back).query}")
 
 
@@ -284,13 +294,116 @@ def test_whoever_has_only_the_server_confirms_there(
     assert client.get("/accounts/password/set/")["Location"].startswith("/accounts/oidc/confirm/")
     assert not User.objects.get().has_usable_password()
     assert "Continue with Acme ID" in client.get(asked["Location"]).content.decode()
-    answer = leave_for_server(client, again="1", next="/accounts/2fa/totp/activate/")
+    answer = leave_for_server(client, next="/accounts/2fa/totp/activate/")
     assert provider.authorized[-1]["prompt"] == "login"
     assert client.get(answer["Location"]).status_code == 200
     page = client.get("/accounts/password/set/").content.decode()
     assert 'aria-current="page">Password' in page
     client.post("/accounts/password/set/", first)
     assert User.objects.get().check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("said", [3600, None, "soon", True, -3600])
+@pytest.mark.parametrize("route", ["/accounts/oidc/start/", "/accounts/oidc/acme/login/"])
+def test_a_session_at_the_server_that_is_still_open_confirms_nothing(
+    db: Any, use: Any, provider: OidcProvider, said: Any, route: str
+) -> None:
+    client = Client()
+    leave_for_server(client)
+    let_pass(client, 600)
+    session = client.session.session_key
+    provider.logged_in_ago = said
+    if route.endswith("/start/"):
+        page = leave_for_server(client)  # whatever the form says
+    else:
+        page = come_back(client, client.post(route, {"process": "login"})["Location"])
+    asked = provider.authorized[-1]
+    assert (asked["prompt"], asked["max_age"]) == ("login", "0")
+    assert page.status_code == 401
+    assert "You are not confirmed" in page.content.decode()
+    assert client.session.session_key == session
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 302
+
+
+def test_whoever_begins_at_the_server_s_own_door_is_asked_there(
+    db: Any, use: Any, provider: OidcProvider
+) -> None:
+    client = Client()
+    leave_for_server(client)
+    let_pass(client, 600)
+    answer = client.post("/accounts/oidc/acme/login/", {"process": "login"})
+    assert come_back(client, answer["Location"]).status_code == 302
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 200
+
+
+def test_a_log_in_counts_from_when_the_server_asked(
+    db: Any, use: Any, provider: OidcProvider
+) -> None:
+    provider.says_always = True
+    provider.logged_in_ago = 3600
+    client = Client()
+    assert leave_for_server(client).status_code == 302
+    assert is_in(client)
+    assert "max_age" not in provider.authorized[-1]
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 302
+
+
+def test_a_log_in_that_began_before_another_confirms_nothing(
+    db: Any, use: Any, provider: OidcProvider
+) -> None:
+    client = Client()
+    page = client.post("/accounts/oidc/start/", {"process": "login"}).content.decode()
+    address = unescape(re.findall(r"0; url=([^\"]+)", page)[0])
+    leave_for_server(client)
+    let_pass(client, 600)
+    come_back(client, address)
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 302
+
+
+@pytest.mark.parametrize("said", [None, "", ["u-1"], "x" * 300, "u\x001", True])
+@pytest.mark.parametrize("in_token", [True, False])
+def test_an_answer_that_names_nobody_is_explained(
+    db: Any, use: Any, provider: OidcProvider, said: Any, in_token: bool
+) -> None:
+    provider.claims["sub"] = said
+    provider.id_token_sub = "u-1" if in_token else None
+    if said is None:
+        del provider.claims["sub"]
+    client = Client()
+    page = leave_for_server(client)
+    assert page.status_code == 401
+    assert "Acme ID does not say who you are" in page.content.decode()
+    assert not is_in(client)
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("known", ["nobody", "place", "password"])
+def test_where_passwords_are_off_an_invitation_leads_to_the_server(
+    db: Any, use: Any, provider: OidcProvider, known: str
+) -> None:
+    use(only=True)
+    owner = make_person("owner@acme.example")
+    acme = create_team(slug="acme", name="Acme", owner=owner)
+    if known != "nobody":
+        person = User.objects.create_user(ANA, PASSWORD if known == "password" else None)
+        verify_address(person)
+    access = access_for_member(owner, "acme")
+    with access.inside():
+        create_invitation(access=access, email=ANA, role="member", now=clock())
+    path = re.search(r"/invitations/[\w-]+/?", mail.outbox[-1].body)
+    assert path
+    client = Client()
+    page = client.get(path[0]).content.decode()
+    assert 'type="password"' not in page
+    assert "Continue with Acme ID" in page
+    client.post(path[0], {"name": "Ana", "password": PASSWORD})
+    assert not is_in(client)
+    answer = leave_for_server(client, next=path[0])
+    assert answer["Location"] == path[0]
+    assert client.post(path[0]).status_code == 302
+    with scopes_disabled():
+        assert Membership.objects.get(team=acme, role="member").user.email == ANA
+    assert User.objects.get(email=ANA).has_usable_password() is (known == "password")
 
 
 def test_the_environment_is_read() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django_scopes import scopes_disabled
 
-from accounts.models import ApiKey, Membership, Role, Team, User
+from accounts.models import ApiKey, Invitation, Membership, Role, Team, User
 from accounts.teams import create_team
 from tests.accounts.people import PASSWORD, let_pass, log_in, make_person
 
@@ -103,6 +104,50 @@ def test_revoking_a_key_and_changing_a_role_ask_too(client: Client, acme: Team) 
     with scopes_disabled():
         bo.refresh_from_db()
     assert bo.role == Role.OWNER
+
+
+@pytest.mark.parametrize("role", ["owner", "admin"])
+def test_inviting_somebody_to_run_the_team_asks_too(
+    client: Client, acme: Team, role: str
+) -> None:
+    members = "/t/acme/settings/members"
+    let_pass(client, 600)
+    form = {"email": "bo@acme.example", "role": role}
+    asked = client.post(f"{members}/invite", form)
+    assert asked["Location"].startswith(ASKED)
+    with scopes_disabled():
+        assert not Invitation.objects.exists()
+        place = Membership.objects.create(
+            team=acme, user=make_person("cy@acme.example"), role=role
+        )
+    again = client.post(f"{members}/{place.pk}/invite")
+    assert again["Location"].startswith(ASKED)
+    assert mail.outbox == []
+    confirm(client, client.post(f"{members}/invite", form))
+    with scopes_disabled():
+        invitation = Invitation.objects.get()
+        Invitation.objects.update(sent_at=None)
+    assert (invitation.email, invitation.role) == ("bo@acme.example", role)
+    let_pass(client, 600)
+    resend = f"/t/acme/settings/invitations/{invitation.pk}/resend"
+    mail.outbox.clear()
+    assert client.post(resend)["Location"].startswith(ASKED)
+    assert mail.outbox == []
+    confirm(client, client.post(resend))
+    assert [sent.to for sent in mail.outbox] == [["bo@acme.example"]]
+
+
+def test_inviting_others_asks_nothing(client: Client, acme: Team) -> None:
+    let_pass(client, 600)
+    for role in ("member", "viewer"):
+        form = {"email": f"{role}@acme.example", "role": role}
+        answer = client.post("/t/acme/settings/members/invite", form)
+        assert answer["Location"] == "/t/acme/settings/members"
+    with scopes_disabled():
+        Invitation.objects.update(sent_at=None)
+        invitation = Invitation.objects.get(role="member")
+    client.post(f"/t/acme/settings/invitations/{invitation.pk}/resend")
+    assert len(mail.outbox) == 3
 
 
 def test_strangers_get_their_404_and_members_their_403_unasked(client: Client, acme: Team) -> None:

@@ -117,6 +117,23 @@ def test_a_factor_that_was_not_shown_lately_is_asked_for(operator, ago):
     assert answer["HX-Refresh"] == "true"
 
 
+def test_staff_with_nothing_but_a_passkey_are_asked_for_it(operator):
+    keyed = make_operator("key@tocsin.example", factor=False)
+    passkey = {"type": "webauthn", "data": {"name": "Key", "credential": {}}}
+    Authenticator.objects.create(user=keyed, **passkey)
+    RecoveryCodes.activate(keyed)
+    for at, (page, asked) in {
+        "get": ("/staff/health", "/accounts/2fa/webauthn/reauthenticate/?next=%2Fstaff%2Fhealth"),
+        "post": ("/staff/", "/accounts/2fa/webauthn/reauthenticate/?next=%2Fstaff%2F"),
+    }.items():
+        answer = getattr(staff_client(keyed, shown_ago=None), at)(page)
+        assert (answer.status_code, answer["Location"]) == (302, asked)
+    # Who has both may use either; the code is what is asked first.
+    Authenticator.objects.create(user=operator, **passkey)
+    answer = staff_client(operator, shown_ago=None).get("/staff/")
+    assert answer["Location"] == "/accounts/2fa/reauthenticate/?next=%2Fstaff%2F"
+
+
 def test_the_real_way_in_by_password_and_code():
     operator = make_operator()
     factor = Authenticator.objects.get(user=operator)

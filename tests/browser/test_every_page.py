@@ -19,6 +19,7 @@ FILES = {
     "usage-statement-csv",
     "monitor-results-csv",
     "monitor-results-json",
+    "status_page_subscriber_export",
     "settings",
 }
 PARTS = 6

@@ -155,7 +155,7 @@ def test_a_thousand_go_through_the_same_page(owner, people):
         owner.post(BULK, fields | {"action": "delete"})
     with scopes_disabled():
         assert Monitor.objects.count() == 1
-    assert len(done) < 60
+    assert len(done) < 260, "six slices, not 1,200 monitors"
 
 
 def test_another_teams_monitors_are_not_to_be_chosen(browse, people, three):

@@ -57,7 +57,8 @@ def test_pausing_and_resuming_can_be_undone(owner, people):
     answer = act(owner, "pause", [first, second])
     assert "1 monitor is paused" in said(answer)
     answer = undo(owner, answer)
-    assert "Undone: 1 monitor is as it was before." in said(answer)
+    assert "Undone: 1 monitor is watched again, from now." in said(answer)
+    assert "Incidents that the pause ended stay ended." in said(answer)
     assert (beat(first).state, beat(second).state) == ("pending", "paused")
     answer = undo(owner, act(owner, "resume", [first, second]))
     assert beat(second).state == "paused"
