@@ -8,7 +8,6 @@ import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
@@ -17,6 +16,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.internal.flows.email_authentication import wipe_password
 from allauth.socialaccount.models import SocialAccount, SocialLogin
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.db import transaction
@@ -26,13 +26,15 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from accounts.account_mail import MailingAdapter
 from accounts.models import User
+from accounts.oidc import SignInServer, check_confirmation
 from accounts.sessions import signed_in_recently
 from accounts.teams import verify_address
 from accounts.zones import zone_names
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class AccountAdapter(MailingAdapter):
     """Account behaviour of this installation. Links come from BASE_URL, never the Host header."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -101,6 +103,14 @@ class ServerLoginAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         found = _build_apps_from_settings(provider=provider, client_id=client_id)
         return [app for apps in found.values() for app in apps]
 
+    def get_provider(
+        self, request: HttpRequest, provider: str, client_id: str | None = None
+    ) -> Any:
+        """Return the server, as we speak to it."""
+        found = super().get_provider(request, provider, client_id=client_id)
+        known = isinstance(found, OpenIDConnectProvider)
+        return SignInServer(request, app=found.app) if known else found
+
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         """Return whether whoever the server knows may make an account: always."""
         return True
@@ -134,13 +144,14 @@ class ServerLoginAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         return None
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Refuse answers about two people; clear out what a stranger left in the account."""
+        """Refuse answers about two people, or that confirm nothing; clear out strangers' traces."""
         told = sociallogin.account.extra_data
         subjects = {str(told[part].get("sub")) for part in ("userinfo", "id_token") if part in told}
         if len(subjects) > 1:
             raise ImmediateHttpResponse(
                 render(request, "socialaccount/authentication_error.html", status=401)
             )
+        check_confirmation(request, sociallogin)
         email = sociallogin._did_authenticate_by_email
         user = sociallogin.user
         if not email or not isinstance(user, User):

@@ -7,6 +7,7 @@ team keeps here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from allauth.account.adapter import get_adapter
@@ -15,12 +16,12 @@ from allauth.mfa.base.internal.flows import delete_dangling_recovery_codes
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
-from django.contrib.admin import AdminSite, ModelAdmin, action
+from django.contrib.admin import AdminSite, ModelAdmin, action, display
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import BadRequest, ValidationError
 from django.db import transaction
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, DateTimeField, Model, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
@@ -29,6 +30,7 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Membership, Plan, Team, User
 from accounts.operator import operator_acts
+from accounts.templatetags.wording import moment
 
 M = TypeVar("M", bound=Model)
 
@@ -73,10 +75,41 @@ class StaffAdmin(ModelAdmin, Generic[M]):  # type: ignore[type-arg]
                 raise BadRequest(" ".join(error.messages)) from error
         return super().changelist_view(request, extra_context)
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns; times are said as everywhere in the console."""
+        return [self._read_here(name) for name in super().get_list_display(request)]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return a row's fields; times are said as everywhere in the console."""
+        return [self._read_here(name) for name in super().get_fields(request, obj)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return what nobody changes: times too."""
+        return [self._read_here(name) for name in super().get_readonly_fields(request, obj)]
+
+    def _read_here(self, name: Any) -> Any:
+        model: type[Model] = self.model
+        return _say_in_zone(model, name) if isinstance(name, str) else name
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the whole installation."""
         with scopes_disabled():
             return super().get_queryset(request)
+
+
+@cache
+def _say_in_zone(model: type[Model], name: str) -> Any:
+    """Return what says a field that is a time, the name itself of any other."""
+    field = next((one for one in model._meta.concrete_fields if one.name == name), None)
+    if not isinstance(field, DateTimeField):
+        return name
+
+    @display(description=str(field.verbose_name).capitalize(), ordering=name)
+    def say(row: Model) -> SafeString | str | None:
+        return moment(getattr(row, name)) or None
+
+    say.__name__ = name
+    return say
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -19,12 +19,15 @@ class AccountsConfig(AppConfig):
 
     def _watch_sessions(self) -> None:
         """Stamp new sessions; end others where a change to the log-in asks for it."""
+        from allauth.account.signals import password_reset
         from allauth.mfa import signals
         from django.contrib.auth.signals import user_logged_in
 
+        from accounts.account_mail import confirm_by_reset
         from accounts.sessions import end_others_if_asked, stamp_session
 
         user_logged_in.connect(stamp_session)
+        password_reset.connect(confirm_by_reset)
         for changed in (
             signals.authenticator_added,
             signals.authenticator_removed,

@@ -9,7 +9,7 @@ it the database keeps it, and the walk is done again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from graphlib import TopologicalSorter
 from typing import Any
@@ -23,6 +23,7 @@ from accounts.models import Team
 from accounts.tenancy import TenantModel
 
 BATCH = 2000
+PARENTS = 500
 MOST_WALKS = 3
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,14 @@ log = logging.getLogger(__name__)
 _ERASE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM {table} WHERE team_id = %s LIMIT %s FOR UPDATE SKIP LOCKED))
+"""
+
+# name: erase_through
+# The same of some of their parents, which are found by an index.
+_ERASE_THROUGH = """
+DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM {table} WHERE team_id = %s AND {column} = ANY(%s)
+  LIMIT %s FOR UPDATE SKIP LOCKED))
 """
 
 # name: untie
@@ -48,6 +57,36 @@ Eraser = Callable[[UUID], None]
 _first: list[Eraser] = []
 _last: list[Callable[[], None]] = []
 _special: set[type[models.Model]] = set()
+_paths: dict[type[TenantModel], str] = {}
+
+
+def register_path(model: type[TenantModel], *, through: str) -> None:
+    """Have a big table's rows found through a foreign key of its, which has an index.
+
+    The rest goes in the walk of all tables, which looks at every row of every team.
+    """
+    _paths[model] = through
+
+
+def path_of(model: type[TenantModel]) -> tuple[str, type[TenantModel]] | None:
+    """Return the column by which a big table's rows are found, and the table that it names."""
+    if (through := _paths.get(model)) is None:
+        return None
+    field = model._meta.get_field(through)
+    assert isinstance(field, models.ForeignKey)
+    parent = field.related_model
+    assert isinstance(parent, type)
+    assert issubclass(parent, TenantModel)
+    return field.attname, parent
+
+
+def read_ids(model: type[TenantModel], team_id: UUID) -> Iterator[list[Any]]:
+    """Return the primary keys of a team's rows in order, page by page; each is a query."""
+    rows = model._base_manager.filter(team_id=team_id).order_by("pk").values_list("pk", flat=True)
+    page: list[Any] = list(rows[:PARENTS])
+    while page:
+        yield page
+        page = list(rows.filter(pk__gt=page[-1])[:PARENTS])
 
 
 def register_eraser(eraser: Eraser, *, instead_of: type[models.Model]) -> None:
@@ -104,6 +143,7 @@ def erase_team(team_id: UUID) -> bool:
         for model in tenant_models():
             for column in _own_references(model):
                 _repeat(_UNTIE, model, team_id, column=column)
+            erase_through(model, team_id)
             _repeat(_ERASE, model, team_id)
         try:
             with transaction.atomic(), connection.cursor() as cursor:
@@ -116,6 +156,19 @@ def erase_team(team_id: UUID) -> bool:
             continue  # something was written meanwhile
         return gone
     return False
+
+
+def erase_through(model: type[TenantModel], team_id: UUID) -> None:
+    """Erase a big table's rows by its registered path, some at a time; nothing of other tables."""
+    if (path := path_of(model)) is None:
+        return
+    column, parent = path
+    quote = connection.ops.quote_name
+    table = quote(model._meta.db_table)
+    statement = _ERASE_THROUGH.format(table=table, column=quote(column))
+    for some in read_ids(parent, team_id):
+        while erase_rows(statement, [team_id, some, BATCH]) >= BATCH:
+            pass
 
 
 def _is_due(team_id: UUID) -> bool:

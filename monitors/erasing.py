@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from time import sleep
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from accounts.erasing import BATCH, erase_rows
+from accounts.erasing import BATCH, erase_rows, erase_through
+from monitors.models import Heartbeat
 from monitors.partitions import partition_days, partition_name
 from monitors.queries import database_now
 
 MOST_MONITORS = 500
+PAUSE_SECONDS = 0.2
 KNOWN_DAYS = 390  # for so long a deleted monitor is known by its last transition
 
-# name: close
-# Without a heartbeat no push of a monitor is accepted: what was pushed until then is all there is.
-_CLOSE = """
-DELETE FROM monitors_heartbeat WHERE ctid = ANY(ARRAY(
-  SELECT ctid FROM monitors_heartbeat WHERE team_id = %s LIMIT %s FOR UPDATE SKIP LOCKED))
+# name: open
+# Monitors of a team that still accept what is pushed: those that have a heartbeat.
+_OPEN = """
+SELECT 1 FROM monitors_monitor m JOIN monitors_heartbeat h ON h.monitor_id = m.id
+WHERE m.team_id = %s LIMIT 1
 """
 
 # name: monitors
@@ -39,12 +42,11 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(
 
 def erase_results(team_id: UUID) -> None:
     """Erase every result of a team, some at a time; from now on it accepts no push."""
-    while True:
-        erase_rows(_CLOSE, [team_id, BATCH])
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM monitors_heartbeat WHERE team_id = %s", [team_id])
-            if cursor.fetchone() is None:
-                break
+    # Without a heartbeat no push is accepted: what was pushed until then is all there is.
+    erase_through(Heartbeat, team_id)
+    while _is_open(team_id):
+        sleep(PAUSE_SECONDS)  # a push holds one
+        erase_through(Heartbeat, team_id)
     with connection.cursor() as cursor:
         cursor.execute(_MONITORS, {"team": team_id})
         ids = [pk for (pk,) in cursor.fetchall()]
@@ -55,6 +57,12 @@ def erase_results(team_id: UUID) -> None:
             continue
         for some in _chunks(ids):
             _erase(partition_name(day), "team_id = %s AND monitor_id = ANY(%s)", [team_id, some])
+
+
+def _is_open(team_id: UUID) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN, [team_id])
+        return cursor.fetchone() is not None
 
 
 def _erase(table: str, whose: str, values: list[Any]) -> None:

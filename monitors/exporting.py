@@ -15,14 +15,20 @@ from accounts.models import Team
 from monitors.partitions import partition_days
 
 PAGE_ROWS = 1000
+MOST_MONITORS = 500
+
+# name: monitors
+# A team's monitors, those too that are deleted.
+_MONITORS = """
+SELECT id FROM monitors_monitor WHERE team_id = %(team)s
+UNION SELECT monitor_id FROM monitors_transition WHERE team_id = %(team)s
+ORDER BY id
+"""
 
 # name: pushed
-# Which of a team's monitors, those too that are deleted, have results in a stretch of time.
+# Which of some monitors have results in a stretch of time.
 _PUSHED = """
-SELECT id FROM (
-  SELECT id FROM monitors_monitor WHERE team_id = %(team)s
-  UNION SELECT monitor_id FROM monitors_transition WHERE team_id = %(team)s
-) m
+SELECT id FROM unnest(%(some)s::uuid[]) AS m (id)
 WHERE EXISTS (
   SELECT 1 FROM monitors_pushresult r WHERE r.monitor_id = m.id
     AND r.received_at >= %(since)s AND r.received_at < %(until)s
@@ -46,12 +52,21 @@ _LEAST = UUID(int=0)
 def export_results(team: Team) -> Iterator[tuple[str, Iterator[str]]]:
     """Return the files of a team's results by month, each page by page."""
     months = sorted({day.replace(day=1) for day in read_page(partition_days)})
+    known = [row[0] for row in _read(_MONITORS, {"team": team.pk})] if months else []
     for first in months:
         since, until = _midnight(first), _midnight((first + timedelta(days=32)).replace(day=1))
         values = {"team": team.pk, "since": since, "until": until}
-        monitors = [row[0] for row in _read(_PUSHED, values)]
+        monitors = _pushed(known, values)
         if monitors:
             yield f"results/{first:%Y-%m}.jsonl", _pages(monitors, values)
+
+
+def _pushed(known: list[UUID], values: dict[str, Any]) -> list[UUID]:
+    found: list[UUID] = []
+    for start in range(0, len(known), MOST_MONITORS):
+        some = known[start : start + MOST_MONITORS]
+        found += [row[0] for row in _read(_PUSHED, values | {"some": some})]
+    return found
 
 
 def _pages(monitors: list[UUID], values: dict[str, Any]) -> Iterator[str]:

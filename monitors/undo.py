@@ -53,6 +53,7 @@ UNDO_FOR = timedelta(minutes=10)
 PAUSE, RESUME, LABEL, UNLABEL, DELETE = "pause", "resume", "label", "unlabel", "delete"
 _TRIES = 5
 _MOST_SAID = 200
+
 # name: grow
 # Put what one slice had before beside that of the slices before it.
 _GROW = """
@@ -147,9 +148,9 @@ class _Step:
         """Store how to take one more slice back, in the transaction that changes it."""
         said = self._say(self.count + count)[:_MOST_SAID]
         if self.count:
-            values = {"said": said, "keep": UNDO_FOR, "part": json.dumps(part), "id": self._pk}
+            values: dict[str, Any] = {"said": said, "keep": UNDO_FOR, "id": self._pk}
             with connection.cursor() as cursor:
-                cursor.execute(_GROW, values)
+                cursor.execute(_GROW, {**values, "part": json.dumps(part)})
                 if not cursor.rowcount:
                     raise _TakenBack
             return

@@ -12,6 +12,8 @@
     document.querySelectorAll("input[type=password]").forEach(function (input) {
       var box = document.createElement("div");
       box.className = "reveal-box";
+      // Bootstrap shows what is wrong only beside a thing that is marked so itself.
+      box.classList.toggle("is-invalid", input.classList.contains("is-invalid"));
       input.parentNode.insertBefore(box, input);
       box.appendChild(input);
       var button = template.content.firstElementChild.cloneNode(true);

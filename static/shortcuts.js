@@ -53,9 +53,9 @@
   }
   function acknowledge() {
     if (!/^\/t\/[^/]+\/incidents\/[^/]+\/$/.test(window.location.pathname)) { return false; }
-    var form = Array.from(document.querySelectorAll("main form[action$='/acknowledge']")).find(isShown);
-    if (form) { form.requestSubmit(); }
-    return Boolean(form);
+    var button = Array.from(document.querySelectorAll("main button[formaction$='/acknowledge']")).find(isShown);
+    if (button) { button.click(); }
+    return Boolean(button);
   }
   function run(key) {
     if (first === "g" && Date.now() - firstAt < PATIENCE) {

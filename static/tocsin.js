@@ -43,7 +43,8 @@
   var offset = 0;
   function readClock(scope) {
     var stamp = scope.querySelector("[data-now]");
-    if (stamp) { offset = Date.parse(stamp.getAttribute("data-now")) - Date.now(); }
+    var now = stamp ? Date.parse(stamp.getAttribute("data-now")) : NaN;
+    if (!isNaN(now)) { offset = now - Date.now(); }
   }
   function sayDuration(seconds, units) {
     var sizes = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
@@ -58,6 +59,7 @@
   }
   function sayTime(element, now) {
     var away = (now - Date.parse(element.dateTime)) / 1000;
+    if (isNaN(away)) { return null; } // what the server wrote stays
     if (element.dataset.kind === "countdown") { return "in " + sayDuration(-away, 2); }
     if (element.dataset.kind === "lasting") { return sayDuration(away, 2); }
     var size = Math.abs(away);

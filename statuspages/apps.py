@@ -22,6 +22,8 @@ class StatuspagesConfig(AppConfig):
         ("pages", "statuspages.tasks.start_round"),
         ("subscribers", "statuspages.tasks.start_telling"),
     )
+    # What a demo has of this room: called with the team, who does it, and the time.
+    demo_parts = ("statuspages.demo.make_page",)
 
     def ready(self) -> None:
         """Let windows be announced on pages, and declare what the audit log watches."""

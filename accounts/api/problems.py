@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -87,8 +88,21 @@ def validation_errors(detail: Any, path: str = "") -> list[dict[str, str]]:
     return [{"field": path, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}]
 
 
+_WAITED = (LockNotAvailable, DeadlockDetected)
+
+
+def _waited_in_vain(error: BaseException) -> bool:
+    """Return whether the database gave up waiting for a lock of somebody else's."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, _WAITED):
+        cause = cause.__cause__
+    return cause is not None
+
+
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the problem for an exception of a view; None lets Django treat it as a 500."""
+    if _waited_in_vain(error):
+        error = Unavailable("Another change of the same things is under way. Try again.")
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
@@ -103,10 +117,10 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     if error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
     if isinstance(error, exceptions.ValidationError):
-        errors = validation_errors(error.detail)
-        first = errors[0] if errors else {"field": "", "detail": "Invalid."}
+        found = validation_errors(error.detail)
+        first = found[0] if found else {"field": "", "detail": "Invalid."}
         text = f"{first['field']}: {first['detail']}" if first["field"] else first["detail"]
-        body = problem(error.status_code, text, errors)
+        body = problem(error.status_code, text, found)
     else:
         body = problem(error.status_code, str(error.detail))
     set_rollback()

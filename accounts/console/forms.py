@@ -25,6 +25,13 @@ class DurationField(forms.CharField):
         """Return stored seconds as words; what was typed stays as it was."""
         return say_duration(value, units=4) if isinstance(value, int) else value
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether other seconds are meant, however they are written."""
+        try:
+            return bool((parse_duration(data) if data else None) != initial)
+        except ValueError:
+            return True
+
     def clean(self, value: Any) -> Any:
         """Return the seconds, or None if nothing was given."""
         text = super().clean(value)

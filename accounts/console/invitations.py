@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -75,12 +76,14 @@ def _show_to_visitor(request: HttpRequest, invitation: Invitation, token: str) -
     known = find_person(invitation.email)
     form = None
     if known is None or not known.has_usable_password():
+        # The link was mailed to this address: a sign-up elsewhere need not confirm it again.
+        get_adapter().stash_verified_email(request, invitation.email)
+    by_server = settings.OIDC is not None and settings.OIDC.only
+    if not by_server and (known is None or not known.has_usable_password()):
         with scopes_disabled():
             place = find_place(invitation.team, invitation.email)
         name = place.given_name if place else ""
         form = JoinForm(request.POST or None, email=invitation.email, initial={"name": name})
-        # The link was mailed to this address: a sign-up elsewhere need not confirm it again.
-        get_adapter().stash_verified_email(request, invitation.email)
         if request.method == "POST" and form.is_valid():
             try:
                 with acting(invitation.email, address=request.META.get("REMOTE_ADDR") or ""):
@@ -99,7 +102,9 @@ def _show_to_visitor(request: HttpRequest, invitation: Invitation, token: str) -
                 return _welcome(request, member)
     here = reverse("console:invitation", kwargs={"token": token})
     login_url = f"{reverse('account_login')}?{urlencode({'next': here})}"
-    return _render(request, invitation, form=form, login_url=login_url)
+    return _render(
+        request, invitation, form=form, login_url=login_url, here=here, by_server=by_server
+    )
 
 
 def _accept(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponse:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from allauth.core import ratelimit
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.base import AuthProcess
@@ -38,12 +36,9 @@ def start(request: HttpRequest) -> HttpResponse:
     safe = url_has_allowed_host_and_scheme(
         following, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    told: dict[str, Any] = {"prompt": "login"} if request.POST.get("again") else {}
     try:
         provider = get_adapter().get_provider(request, settings.OIDC.id)
-        answer = provider.redirect(
-            request, process, next_url=following if safe else None, auth_params=told
-        )
+        answer = provider.redirect(request, process, next_url=following if safe else None)
         address = answer["Location"]
     except (RequestException, KeyError, ValueError, TypeError, AttributeError):
         # It does not answer, or with something that is no description of a server.

@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.zones import read_in
 
 # The console's own paths. Public status pages and the API speak of the same times to everybody.
-_READ_HERE = ("/t/", "/accounts/", "/account/", "/invitations/", "/ack/")
+_READ_HERE = ("/t/", "/accounts/", "/account/", "/invitations/", "/ack/", "/staff/")
 
 
 class ReaderZone:

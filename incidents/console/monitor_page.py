@@ -61,6 +61,11 @@ def show_monitor(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse
         "now": now,
         **_live_context(monitor, changes, now),
         **_results_context(request, access, monitor, asked, now),
+        "facets": _facets(access, monitor, asked.span, earliest=earliest, now=now),
+        "uptimes": measure_uptimes(
+            changes, known_from=known_from, now=now, state=monitor.heartbeat.state
+        ),
+        "ranges": list(RANGES),
     }
     if is_htmx(request):
         return render_page(request, access, "monitors/page/_live.html", context)
@@ -77,11 +82,7 @@ def show_monitor(request: HttpRequest, access: Access, pk: UUID) -> HttpResponse
             "asked": asked,
             "from_field": asked.given["from"] if asked.errors else write_wall(span.since),
             "to_field": asked.given["to"] if asked.errors else write_wall(span.until),
-            "facets": _facets(access, monitor, asked.span, earliest=earliest, now=now),
             "history_days": history_days(access.team),
-            "uptimes": measure_uptimes(
-                changes, known_from=known_from, now=now, state=monitor.heartbeat.state
-            ),
             "badge": _badge(monitor),
             "overlap": read_overlap(monitor, now=now),
             "found": _rehearse(access, monitor, now),
@@ -165,7 +166,6 @@ def _latency_context(
         ),
         "plot_from": write_instant(span.since),
         "plot_to": write_instant(span.until),
-        "ranges": list(RANGES),
         "beside": {
             name: (write_instant(other.since), write_instant(other.until)) if other else None
             for name, other in beside.items()

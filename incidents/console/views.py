@@ -19,6 +19,7 @@ from accounts.models import Scope
 from accounts.templatetags.wording import straight
 from incidents.console.forms import NoteForm
 from incidents.console.incident_forms import SNOOZES, AssignForm, SnoozeForm
+from incidents.console.ladders import read_ladders
 from incidents.console.listing import to_list
 from incidents.console.panels import panels_of_incident
 from incidents.console.timeline import SHOWS, read_story
@@ -30,7 +31,7 @@ from incidents.lifecycle.actions import (
     resolve_incident,
     snooze_incident,
 )
-from incidents.models import Escalation, Incident, IncidentState
+from incidents.models import Incident, IncidentState
 from monitors.models import Monitor
 from monitors.queries import database_now
 
@@ -53,6 +54,7 @@ def _render_incident(
         "is_over": incident.state == IncidentState.RESOLVED,
         "monitor": Monitor.objects.filter(pk=incident.monitor_id).first(),
         "now": database_now(),
+        "ladders": read_ladders(incident),
         "section": "incidents",
     }
     if is_htmx(request) and request.GET.get("part") != "story":
@@ -64,7 +66,6 @@ def _render_incident(
         "story": story,
         "show": show,
         "page": Paginator(story.show(show), PAGE_ENTRIES).get_page(request.GET.get("page")),
-        "ladders": Escalation.objects.filter(incident=incident).order_by("id"),
         "panels": panels_of_incident(access, incident),
     }
     if is_htmx(request):

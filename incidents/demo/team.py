@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from incidents.models import Delivery, Incident, Notification, TimelineEvent, em
 from incidents.routing import load_rules
 from incidents.rows import insert_rows
 from incidents.rules import create_rule
-from monitors.models import CAUSE_BITS, Heartbeat, Monitor, Transition
+from monitors.models import CAUSE_BITS, Heartbeat, Monitor, Transition, UsageDay
 from monitors.partitions import make_partitions
 from monitors.queries import database_now
 from monitors.services import create_monitor
@@ -35,10 +36,13 @@ COPY monitors_pushresult
 """
 
 
-def create_demo(*, email: str, password: str, keep_days: int) -> Team:
+def create_demo(
+    *, email: str, password: str, keep_days: int, parts: Iterable[Callable[..., Any]] = ()
+) -> Team:
     """Create the demo team with its past, no longer than results are kept.
 
-    A person with this address is made, or joins as they are. Raises NameTaken.
+    A person with this address is made, or joins as they are. `parts` are what other rooms add in
+    the same transaction. Raises NameTaken.
     """
     with scopes_disabled():
         now = database_now()
@@ -75,6 +79,9 @@ def create_demo(*, email: str, password: str, keep_days: int) -> Team:
             _write_history(history)
             # Last: the past went by the rules of that time.
             make_on_call(team=team, owner=owner, channels=channels, now=now)
+            _write_usage(team, start=start, now=now)
+            for part in parts:
+                part(team=team, actor=owner.email, now=now)
     return team
 
 
@@ -113,6 +120,14 @@ def _write_past(monitor: Monitor, past: Past, *, start: datetime, now: datetime)
         down_since=past.down_since,
         clock_from=past.last_push_at,
         check_at=now if armed else None,
+    )
+
+
+def _write_usage(team: Team, *, start: datetime, now: datetime) -> None:
+    """Write what would have been counted on the days before today; today's is counted already."""
+    days = [start.date() + timedelta(days=day) for day in range((now.date() - start.date()).days)]
+    UsageDay.objects.bulk_create(
+        UsageDay(team=team, day=day, monitors=len(MONITORS)) for day in days
     )
 
 

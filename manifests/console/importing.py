@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from django.contrib import messages
@@ -62,6 +63,7 @@ class _Tried:
     """What documents do, or why they cannot; unless it is no `dry_run`, nothing has changed."""
 
     def __init__(self, team: Team, text: str, *, dry_run: bool = True) -> None:
+        self.text = text
         self.outcome: Outcome | None = None
         self.problems: list[Problem] = []
         try:
@@ -87,11 +89,35 @@ class _Tried:
         return self.outcome.results[:SHOWN] if self.outcome else []
 
     @property
+    def told(self) -> list[tuple[str, Problem]]:
+        """The problems, each with its place in words."""
+        return [(_say_place(problem.field), problem) for problem in self.problems]
+
+    @property
     def digest(self) -> str:
         """What tells this outcome from another: the same text may do something else later."""
         results = self.outcome.results if self.outcome else []
-        said = [(r.kind, r.namespace, r.name, r.action) for r in results]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        said = [
+            (r.kind, r.namespace, r.name, r.action, [(c.field, c.before) for c in r.changes])
+            for r in results
+        ]
+        # The new values are the text's, secrets too. Browsers end its lines in their own way.
+        text = "\n".join(self.text.splitlines())
+        return hashlib.sha256(json.dumps([text, said], default=str).encode()).hexdigest()
+
+
+def _say_place(field: str) -> str:
+    """Return in words where `documents[2].spec.steps[0].delay` is; nothing of other fields."""
+    found = re.fullmatch(r"documents\[(\d+)\](?:\.(.+))?", field, re.DOTALL)
+    if found is None:
+        return ""
+    number = int(found[1]) + 1
+    if not found[2]:
+        return _("Document %(number)s") % {"number": number}
+    path = re.sub(r"^(?:spec|metadata)\.", "", found[2])
+    path = re.sub(r"\[(\d+)\]", lambda index: f" {int(index[1]) + 1}", path)
+    said = _("Document %(number)s, field “%(field)s”")
+    return said % {"number": number, "field": path.replace(".", " → ")}
 
 
 def _apply(team: Team, text: str, *, dry_run: bool) -> Outcome:

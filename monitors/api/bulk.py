@@ -161,7 +161,8 @@ class BulkMonitors(TenantViewSet):
     def bulk_action(self, request: Request) -> Response:
         """Pause, resume or delete up to 1,000 monitors by id, or up to 5,000 by a filter.
 
-        All or none: an id that is none of yours is refused by index (`ids[3]`).
+        An id that is none of yours is refused by index (`ids[3]`), and nothing is changed. Changes
+        are made in slices, so that pushes go on meanwhile: after a 503 ask again.
         """
         body = self.read_body(BulkActionSerializer)
         monitors = _by_id(body["ids"]) if "ids" in body else _by_filter(body["filter"])

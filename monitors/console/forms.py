@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import ValidationError as RefusedName
 
 from accounts.console.forms import DurationField
@@ -33,6 +34,15 @@ def suggest_silent_after(interval: int) -> int:
     return max(5, interval + min(max(interval // 2, 5), 3_600))
 
 
+class TextField(forms.CharField):
+    """Text of several lines. Browsers end these with CR LF, which alone is no change."""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether the text differs in more than its line ends."""
+        before, after = ((text or "").replace("\r\n", "\n") for text in (initial, data))
+        return super().has_changed(before, after)
+
+
 class MonitorForm(forms.Form):
     """Create or edit a monitor; `values()` are the arguments of the service."""
 
@@ -55,7 +65,7 @@ class MonitorForm(forms.Form):
         most=SILENT_MOST,
         help_text="Leave it empty for the cadence and half of it again (at most an hour more).",
     )
-    description = forms.CharField(
+    description = TextField(
         required=False,
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 2}),
@@ -102,8 +112,11 @@ class MonitorForm(forms.Form):
     severity = forms.ChoiceField(
         choices=[(value, value.capitalize()) for value in Severity.values],
         initial=Severity.CRITICAL.value,
+        error_messages={
+            "invalid_choice": gettext_lazy("“%(value)s” is no severity. Use critical, warning or info.")
+        },
     )
-    labels = forms.CharField(
+    labels = TextField(
         required=False,
         max_length=20_000,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
@@ -137,8 +150,9 @@ class MonitorForm(forms.Form):
 
     @property
     def shows_more(self) -> bool:
-        """Whether something behind "More settings" needs attention."""
-        return any(name not in self.FRONT for name in self.errors)
+        """Whether something behind "More settings" is wrong, or changed in a form that is."""
+        noted = {*self.errors, *(self.changed_data if self.errors else ())}
+        return any(name not in self.FRONT for name in noted)
 
     def clean_name(self) -> str:
         """Refuse what a push URL could not carry."""

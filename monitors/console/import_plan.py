@@ -86,10 +86,15 @@ class Plan:
         return sum(line.action == action for line in self.lines)
 
     @property
+    def problem_count(self) -> int:
+        """How many lines are wrong."""
+        return self.count(PROBLEM)
+
+    @property
     def digest(self) -> str:
         """What tells this plan from another: the same text may mean something else later."""
-        said = [(line.namespace, line.name, line.action, line.changed) for line in self.lines]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        said = [(line.namespace, line.name, line.action, line.values) for line in self.lines]
+        return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from monitors.queries import push_url
 from monitors.services import DuplicateName
 from monitors.waiting import Busy
 
-MOST_BYTES = 2_000_000
+MOST_BYTES = 1_000_000  # as its label says
 TOKENS_FOR_SECONDS = 600
 _EXAMPLE = """\
 name,namespace,interval,silent_after,severity,labels
@@ -65,7 +65,7 @@ class ImportForm(forms.Form):
         if file is None:
             return ""
         if file.size is None or file.size > MOST_BYTES:
-            raise forms.ValidationError(_("The file is too large."))
+            raise forms.ValidationError(_("The file is too large: at most 1 MB."))
         try:
             text: str = file.read().decode("utf-8-sig")
         except UnicodeDecodeError:

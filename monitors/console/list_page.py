@@ -24,7 +24,7 @@ from monitors.console.listing import (
     late_monitors,
 )
 from monitors.console.rows import read_rows
-from monitors.models import SavedView, UndoStep
+from monitors.models import Monitor, SavedView, UndoStep
 from monitors.queries import database_now
 
 PAGE_ROWS = 50
@@ -37,13 +37,14 @@ def list_monitors(request: HttpRequest, access: Access) -> HttpResponse:
     """Show the team's monitors by what the address asks for; unless said, the worst first."""
     filters, now = Filters.of(request.GET), database_now()
     late = late_monitors(now=now)
-    counts = count_states(late=late)
+    counts = count_states(late=late, filters=filters)
     page = Paginator(find_monitors(filters, late=late), PAGE_ROWS).get_page(request.GET.get("page"))
     monitors = list(page.object_list)
     context = {
         "filters": filters,
         "counts": counts,
-        "total": sum(counts.values()),
+        "matching": sum(counts.values()),
+        "total": Monitor.objects.count() if filters.active else sum(counts.values()),
         "page": page,
         "rows": read_rows(monitors, filters=filters, now=now),
         "others": page.paginator.count - len(monitors),
@@ -68,7 +69,6 @@ def _frame(request: HttpRequest, access: Access, filters: Filters, now: datetime
         "orders": list(ORDER_WORDS.items()),
         "views": views,
         "view": next((view for view in views if view.query == filters.query), None),
-        "chosen_labels": [(label, filters.without_label(label)) for label in filters.labels],
         "step": _take_step(request, access, now) if access.allows(Scope.WRITE) else None,
     }
 

@@ -80,6 +80,12 @@ class Filters:
         return replace(self, sort="state") != Filters()
 
     @property
+    def folded(self) -> int:
+        """How many filters are set, as a narrow page says above those that it folds away."""
+        said = (self.search, self.state, self.namespace, self.severity, self.cause)
+        return sum(bool(one) for one in said) + len(self.labels)
+
+    @property
     def query(self) -> str:
         """The query string that asks for this, without the page; empty for everything."""
         said = QueryDict(mutable=True)
@@ -91,6 +97,13 @@ class Filters:
         if self.sort != "state":
             said["sort"] = self.sort
         return str(said.urlencode())
+
+    @property
+    def chosen_labels(self) -> list[tuple[str, str, str]]:
+        """The labels asked for: as the address says them, as chips do, and the query without."""
+        return [
+            (label, label.replace(":", "=", 1), self.without_label(label)) for label in self.labels
+        ]
 
     def without_label(self, label: str) -> str:
         """Return the query string without one of the labels."""
@@ -118,10 +131,17 @@ def late_monitors(*, now: datetime) -> QuerySet[Monitor]:
     return filter_late(Monitor.objects.all(), now=now, late=True)
 
 
-def count_states(*, late: QuerySet[Monitor]) -> dict[str, int]:
-    """Return how many monitors stand in each state, worst first."""
-    found = dict(Heartbeat.objects.order_by().values_list("state").annotate(Count("monitor_id")))
-    found[LATE] = late.count()
+def count_states(*, late: QuerySet[Monitor], filters: Filters | None = None) -> dict[str, int]:
+    """Return how many monitors stand in each state, worst first.
+
+    With filters, only of those that these let through; which state they ask for plays no part.
+    """
+    hearts, lates = Heartbeat.objects.order_by(), late
+    if filters is not None and (others := replace(filters, state="")).active:
+        within = match_monitors(others, late=late).order_by().values("pk")
+        hearts, lates = hearts.filter(monitor__in=within), late.filter(pk__in=within)
+    found = dict(hearts.values_list("state").annotate(Count("monitor_id")))
+    found[LATE] = lates.count()
     found[State.UP.value] = found.get(State.UP.value, 0) - found[LATE]
     return {state: max(0, found.get(state, 0)) for state in STATES}
 

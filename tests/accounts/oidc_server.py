@@ -74,7 +74,8 @@ class OidcProvider:
             return 400, {"error": "invalid_grant"}
         now = int(time.time())
         told = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 60}
-        if subject := self.id_token_sub or self.claims.get("sub"):
+        subject = self.id_token_sub or self.claims.get("sub")
+        if isinstance(subject, str):
             told["sub"] = subject
         ago = self.logged_in_ago
         if ago is not None and ("max_age" in query or self.says_always):

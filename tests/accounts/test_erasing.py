@@ -316,6 +316,56 @@ def test_results_go_in_bounded_batches_those_of_deleted_monitors_too(team, monke
 
 
 @pytest.mark.django_db(transaction=True)
+def test_big_tables_are_emptied_by_what_their_rows_belong_to(team, monkeypatch):
+    """Not by looking for the team in every row of every team, once for each batch."""
+    monkeypatch.setattr(erasing, "BATCH", 2)
+    monkeypatch.setattr(erasing, "PARENTS", 2)
+    fill_team(team, rows=5)
+    big = {model._meta.db_table for model in tenant_models() if erasing.path_of(model)}
+    assert {"monitors_transition", "monitors_pushreceipt", "monitors_heartbeat"} < big
+    assert {"incidents_timelineevent", "incidents_notification"} < big
+    let_it_be_due(team)
+    by_parent: Counter[str] = Counter()
+    by_team: Counter[str] = Counter()
+
+    def listen(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        answer = execute(sql, params, many, context)
+        if found := re.search(r'DELETE FROM "(\w+)"', sql):
+            count = context["cursor"].rowcount
+            assert count <= 2
+            (by_parent if '_id" = ANY' in sql else by_team)[found[1]] += count
+        return answer
+
+    with connection.execute_wrapper(listen):
+        assert erase_due_teams() == 1
+    assert set(by_parent) == big
+    assert all(by_parent[table] for table in big)
+    # Only transitions outlive what they belong to.
+    assert {table for table in big if by_team[table]} <= {"monitors_transition"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_push_that_is_under_way_is_waited_for_with_patience(team, monkeypatch):
+    monitor = create_monitor(team=team, name="a")[0]
+    let_it_be_due(team)
+    pauses = []
+    with session() as pushing:
+        pushing.execute("BEGIN")
+        held = "SELECT FROM monitors_heartbeat WHERE monitor_id = %s FOR UPDATE"
+        pushing.execute(held, [monitor.pk])
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                pushing.execute("COMMIT")
+
+        monkeypatch.setattr("monitors.erasing.sleep", pause)
+        assert erase_due_teams() == 1
+    assert len(pauses) == 3
+    assert min(pauses) >= 0.1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_team_that_cannot_be_erased_does_not_keep_others_waiting(monkeypatch):
     first, second = TeamFactory(slug="first"), TeamFactory(slug="second")
     for each in (first, second):

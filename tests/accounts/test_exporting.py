@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, models
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
-from accounts import exporting
+from accounts import erasing, exporting
 from accounts.erasing import tenant_models
 from accounts.exporting import HIDDEN, LEFT_OUT, exported_tables, hidden_columns, stream_export
 from accounts.models import ApiKey, Team
@@ -52,6 +53,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 def test_every_table_of_the_team_is_there_with_all_its_rows_and_no_others(monkeypatch):
     monkeypatch.setattr(exporting, "PAGE_ROWS", 2)
+    monkeypatch.setattr(erasing, "PARENTS", 2)  # and big tables by two of their parents at a time
     team, rival = TeamFactory(slug="acme"), TeamFactory(slug="rival")
     fill_team(team, rows=3)
     fill_team(rival, rows=3)
@@ -177,6 +179,31 @@ def test_results_are_by_month_and_monitor_those_of_deleted_ones_too(monkeypatch)
     assert this[0]["labels"] == {"a": "b"}
     assert this[0]["message"] == 'grün \u2028 "x"'
     assert [row["latency_ms"] for row in last] == [1.5, 1.5]
+
+
+def test_monitors_are_looked_for_once_and_big_tables_by_what_they_belong_to(team, monkeypatch):
+    """However many months there are, and whoever else has rows."""
+    monkeypatch.setattr(results_exporting, "MOST_MONITORS", 2)
+    monitors = [MonitorFactory(team=team) for _ in range(5)]
+    today = now()
+    days = [today - timedelta(days=away) for away in (0, 40, 80)]
+    make_partitions([day.date() for day in days])
+    for monitor in monitors:
+        results_of(monitor, days)
+    with CaptureQueriesContext(connection) as asked:
+        files = unpack(team)
+    months = [text for name, text in files.items() if name.startswith("results/")]
+    assert [len(lines(text)) for text in months] == [5, 5, 5]
+    looked = [
+        query["sql"]
+        for query in asked
+        if "SELECT monitor_id FROM monitors_transition" in query["sql"]
+    ]
+    assert len(looked) == 1
+    for table in ("monitors_heartbeat", "monitors_pushkey"):
+        pages = [q["sql"] for q in asked if f'FROM "{table}"' in q["sql"]]
+        assert pages, table
+        assert all('"monitor_id" IN (' in sql for sql in pages), table
 
 
 def test_the_documents_apply_back(team, api):

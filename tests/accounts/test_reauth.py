@@ -107,9 +107,7 @@ def test_revoking_a_key_and_changing_a_role_ask_too(client: Client, acme: Team) 
 
 
 @pytest.mark.parametrize("role", ["owner", "admin"])
-def test_inviting_somebody_to_run_the_team_asks_too(
-    client: Client, acme: Team, role: str
-) -> None:
+def test_inviting_somebody_to_run_the_team_asks_too(client: Client, acme: Team, role: str) -> None:
     members = "/t/acme/settings/members"
     let_pass(client, 600)
     form = {"email": "bo@acme.example", "role": role}
@@ -117,9 +115,7 @@ def test_inviting_somebody_to_run_the_team_asks_too(
     assert asked["Location"].startswith(ASKED)
     with scopes_disabled():
         assert not Invitation.objects.exists()
-        place = Membership.objects.create(
-            team=acme, user=make_person("cy@acme.example"), role=role
-        )
+        place = Membership.objects.create(team=acme, user=make_person("cy@acme.example"), role=role)
     again = client.post(f"{members}/{place.pk}/invite")
     assert again["Location"].startswith(ASKED)
     assert mail.outbox == []

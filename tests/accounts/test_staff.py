@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -253,6 +253,43 @@ def log_in(user: User) -> Client:
     client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
     assert client.get("/accounts/email/").status_code == 200
     return client
+
+
+def test_times_are_read_in_the_zone_of_whoever_looks(operator, acme):
+    User.objects.filter(pk=operator.pk).update(timezone="Asia/Dubai")
+    at = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
+    Team.objects.filter(pk=acme.pk).update(created_at=at, delete_at=at + timedelta(days=9999))
+    element = (
+        '<time datetime="2026-11-22T14:02:11.000Z" '
+        'title="22 Nov 2026 18:02:11 UTC+04:00\n22 Nov 2026 14:02:11 UTC" tabindex="0">'
+        "22 Nov 2026 18:02:11 UTC+04:00</time>"
+    )
+    desk = staff_client(operator)
+    shown = {
+        page: desk.get(page).content.decode()
+        for page in (
+            "/staff/accounts/team/",
+            f"/staff/accounts/team/{acme.pk}/change/",
+            f"/staff/teams/{acme.slug}",
+            "/staff/teams/",
+            "/staff/accounts/team/?o=-7",
+        )
+    }
+    for page, text in shown.items():
+        assert "18:02:11 UTC+04:00" in text, page
+        assert "22 Nov 2026 14:02:11 UTC" in text, page
+    assert element in shown["/staff/accounts/team/"]
+    assert element in shown[f"/staff/accounts/team/{acme.pk}/change/"]
+    assert ">Created at<" in shown["/staff/accounts/team/"]
+    # Whoever may only look sees the same.
+    looking = make_operator("look@tocsin.example", superuser=False)
+    User.objects.filter(pk=looking.pk).update(timezone="Asia/Dubai")
+    page = staff_client(looking).get(f"/staff/accounts/team/{acme.pk}/change/").content.decode()
+    assert element in page
+    assert 'data-zone="Asia/Dubai"' in shown["/staff/teams/"]  # what the script speaks of
+    # A row without the time says so.
+    Team.objects.filter(pk=acme.pk).update(delete_at=None)
+    assert 'field-delete_at">-<' in desk.get("/staff/accounts/team/").content.decode()
 
 
 def test_a_person_is_deactivated_and_logged_out(desk):

@@ -186,6 +186,32 @@ def test_what_is_typed_can_be_shown(page: Page, people: Personas) -> None:
     expect(field).to_have_attribute("type", "password")
 
 
+def test_why_a_password_is_refused_is_in_sight(owner: Page) -> None:
+    owner.goto("/accounts/password/change/")
+    owner.get_by_label("Current Password").fill(PASSWORD)
+    for field in owner.locator("input[autocomplete=new-password]").all():
+        field.fill("12345678")
+    owner.locator("main form button[type=submit]").click()
+    expect(owner.get_by_text("entirely numeric").first).to_be_visible()
+    see_no_icon_below_the_button(owner)
+    owner.context.clear_cookies()
+    owner.goto("/accounts/signup/")
+    owner.get_by_label("Email").fill("new@acme.example")
+    for field in owner.locator("input[type=password]").all():
+        field.fill("12345678")
+    owner.locator("form button[type=submit]").last.click()
+    expect(owner.get_by_text("entirely numeric").first).to_be_visible()
+    see_no_icon_below_the_button(owner)
+
+
+def see_no_icon_below_the_button(page: Page) -> None:
+    wrong = page.locator(".reveal-box > input.is-invalid").first
+    place = wrong.evaluate("field => getComputedStyle(field).backgroundPositionX")
+    button = page.locator(".reveal-box:has(> .is-invalid) > button").first.bounding_box()
+    assert button is not None
+    assert float(place.removeprefix("right ").removesuffix("px")) >= button["width"] + 4
+
+
 @pytest.mark.timeout(400)
 def test_the_pages_are_accessible_in_both_themes_and_at_both_sizes(owner: Page) -> None:
     plug_in_authenticator(owner)

@@ -54,6 +54,8 @@ def look(page, address: str) -> list[str]:
     """Return what is wrong with a page."""
     answer = page.goto(address)
     wrong = [] if answer and answer.status == 200 else [f"{address}: {answer and answer.status}"]
+    if page.locator('[data-now=""]').count():
+        wrong.append(f"{address}: its times count from nothing")
     page.evaluate("document.querySelectorAll('details').forEach(d => d.removeAttribute('name'))")
     page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true })")
     for scheme, width, height in LOOKS:

@@ -45,7 +45,8 @@ def test_from_seeing_it_to_telling_visitors(owner: Page, people: Personas):
     owner.locator("summary", has_text="Assign").click()
     owner.get_by_label("Assign to").select_option(label="member@acme.example")
     owner.get_by_role("button", name="Assign and page").click()
-    expect(owner.get_by_text("Assigned to member@acme.example")).to_be_visible()
+    expect(owner.locator(".timeline")).to_contain_text("Assigned to member@acme.example")
+    expect(owner.get_by_text("Down for").first).to_contain_text("assigned to member@acme.example")
     assert state_of(incident) == "open"
 
     owner.get_by_label("Add a note").fill("The gateway's status page is red")
@@ -80,6 +81,28 @@ def test_what_is_being_typed_or_chosen_outlives_the_live_parts(owner: Page, peop
     assert "member:" in owner.get_by_label("Assign to").input_value()
     owner.get_by_role("button", name="Assign and page").click()
     expect(owner.get_by_text("was resolved in the meantime")).to_be_visible()
+
+
+def test_a_note_that_is_not_added_yet_outlives_every_button(owner: Page, people: Personas):
+    incident = make_incident(make_monitor(people.team))
+    owner.goto(f"/t/acme/incidents/{incident.pk}/")
+    note = owner.get_by_label("Add a note")
+    note.fill("The disk is full,")
+    owner.get_by_role("button", name="Acknowledge").click()
+    expect(owner.get_by_text("You have acknowledged it")).to_be_visible()
+    expect(note).to_have_value("The disk is full,")
+    owner.locator("summary", has_text="Snooze").click()
+    owner.get_by_role("button", name="15 min").click()
+    expect(owner.get_by_text("Snoozed: if it is still down in").first).to_be_visible()
+    expect(note).to_have_value("The disk is full,")
+    note.press_sequentially(" x")
+    owner.get_by_role("button", name="Add the note").click()
+    expect(owner.locator(".timeline .by-person").first).to_contain_text("The disk is full,")
+    expect(note).to_have_value("")
+    other = make_incident(make_monitor(people.team, name="other"))
+    owner.get_by_label("Add a note").fill("of the first alone")
+    owner.goto(f"/t/acme/incidents/{other.pk}/")
+    expect(note).to_have_value("")
 
 
 def test_ticks_outlive_the_live_list(owner: Page, people: Personas):
@@ -146,6 +169,7 @@ def test_seen_and_acknowledged_without_script(chromium: Browser, site: str, peop
     page.get_by_role("button", name="Acknowledge the ticked ones").click()
     expect(page.get_by_text("You have acknowledged 1 incident:")).to_be_visible()
     page.get_by_role("link", name="three").click()
+    expect(page.get_by_text("Add the note before you press another button")).to_be_visible()
     page.locator("summary", has_text="Snooze").click()
     page.get_by_role("button", name="1 h").click()
     expect(page.get_by_text("Snoozed: if it is still down").first).to_be_visible()

@@ -119,6 +119,33 @@ def test_a_view_is_saved_and_opened(owner: Page, fleet: list[Monitor]) -> None:
     expect(owner.get_by_role("checkbox", name="worker-00")).to_have_count(0)
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_on_a_phone_the_list_comes_before_its_filters(
+    chromium: Browser, site: str, people: Personas, fleet: list[Monitor], scripts: bool
+) -> None:
+    context = chromium.new_context(
+        base_url=site, viewport={"width": 375, "height": 667}, java_script_enabled=scripts
+    )
+    page = context.new_page()
+    page.goto("/accounts/login/")
+    page.get_by_label("Email").fill(people.owner.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.goto("/t/acme/monitors/?label=env%3Aprod&state=up")
+    search = page.get_by_label("Search monitors")
+    expect(search).to_be_hidden()
+    first = page.locator("table.monitors tbody tr").first.bounding_box()
+    assert first is not None
+    assert first["y"] < (360 if scripts else 560)  # without them what to do to many is in sight
+    page.locator("summary", has_text="Filters · 2 set").click()
+    expect(search).to_be_visible()
+    expect(page.get_by_role("link", name="env=prod (remove this filter)")).to_be_visible()
+    page.locator("details.menu:visible summary").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
+    page.wait_for_url("**/t/acme/settings/**")
+    context.close()
+
+
 def test_importing_shows_first_what_it_would_do(owner: Page) -> None:
     owner.goto("/t/acme/monitors/import")
     owner.get_by_label("Or paste it here").fill("name,interval\nqueue,1 min\nbad/name,1 min\n")

@@ -47,17 +47,30 @@ def test_assigning_to_a_member_or_a_policy(owner, monitor, people):
         policy = create_policy(
             team=people.team, name="Night", repeat=0, steps=[StepValues(delay=0, targets=[member])]
         )
+    member.name = "Mia Member"
+    with scopes_disabled():
+        member.save()
     page = owner.get(address).content.decode()
-    assert "member@acme.example" in page
+    assert "Mia Member" in page
     assert "Night" in page
     assert re.search(r'<option value=""[^>]*selected', page), "nobody is chosen by default"
     owner.post(f"{address}assign", {"to": f"member:{member.pk}"})
     with scopes_disabled():
         assert Escalation.objects.get(incident=incident).policy_name == "member@acme.example"
+    page = owner.get(address).content.decode()
+    assert "assigned to <bdi>Mia Member</bdi>" in page
+    assert "<dt>Assigned to</dt><dd>Mia Member</dd>" in page
+    assert "Assigned to <bdi>Mia Member</bdi>, who is paged now." in page
+    assert "step fired" not in page
+    with scopes_disabled():
+        Escalation.objects.update(firings=1, reached=True, next_step_at=None)
+    story = owner.get(f"{address}?part=story", headers={"HX-Request": "true"}).content.decode()
+    assert "<bdi>Mia Member</bdi>, who was paged. Nobody else" in story
     page = owner.post(f"{address}assign", {"to": f"policy:{policy.pk}"}, follow=True)
     with scopes_disabled():
         assert Escalation.objects.get(incident=incident).policy_name == "Night"
     assert "Night" in page.content.decode()
+    assert "<dt>Assigned to</dt>" not in page.content.decode()
 
 
 def test_nobody_elses_people_can_be_chosen(owner, monitor, people):

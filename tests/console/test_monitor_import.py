@@ -48,7 +48,7 @@ def test_a_file_is_seen_then_imported_and_its_tokens_downloaded(owner, client):
     assert names() == []
     answer = owner.post(CSV, hidden(page))
     assert answer["Cache-Control"] == "no-store"
-    assert "2 created, 0 changed, 0 as they were." in said(answer)
+    assert "Created: 2. Changed: 0. Left as they are: 0." in said(answer)
     with scopes_disabled():
         monitor = Monitor.objects.get(name="nightly")
         other = Monitor.objects.select_related("namespace").get(name="=cmd()")
@@ -87,7 +87,7 @@ def test_a_line_of_a_monitor_that_exists_changes_only_what_it_says(owner, people
     assert "Is changed: severity" in page
     assert "Stays as it is" in page
     answer = owner.post(CSV, hidden(page))
-    assert "0 created, 1 changed, 1 as they were." in said(answer)
+    assert "Created: 0. Changed: 1. Left as they are: 1." in said(answer)
     assert 'name="made"' not in said(answer)
     with scopes_disabled():
         row = Monitor.objects.get(name="a")
@@ -108,7 +108,7 @@ def test_a_line_of_a_monitor_that_exists_changes_only_what_it_says(owner, people
         ("name\nx\nx\n", "name: line 2 has the same name"),
         ("name,namespace\nx,elsewhere\n", "namespace: “elsewhere” is another team"),
         ("name,labels\nx,production\n", "labels: Write “production” as key=value"),
-        ("name,severity\nx,loud\n", "severity: Select a valid choice"),
+        ("name,severity\nx,loud\n", "severity: “loud” is no severity. Use critical, warning or info."),
         ("name,require_token\nx,maybe\n", "require_token: write true or false"),
         ("name\nx,y\n", "2 cells, and there are 1 columns"),
         ('name\n"x\n', "This is not CSV"),
@@ -188,6 +188,8 @@ def test_a_manifest_is_seen_then_applied(owner):
         ("kind: [", "This is not YAML"),
         ("kind: Nonsense\n", "documents[0]"),
         (DOCUMENTS.replace("grace: 3600", "grace: -1"), "documents[0].spec.grace"),
+        (DOCUMENTS.replace("grace: 3600", "grace: -1"), "Document 1, field “grace”"),
+        (DOCUMENTS.replace("grace: 3600", "grace: -1"), "One thing is wrong. Nothing was applied"),
         (DOCUMENTS.replace("namespace: acme}", "namespace: elsewhere}"), "another team"),
         ("# nothing\n", "There is no document"),
         ("a: &x 1\n", "anchor"),
@@ -204,3 +206,36 @@ def test_the_plan_holds_for_a_manifest(owner, people):
     Team.objects.filter(pk=people.team.pk).update(monitor_quota=1)
     assert "Your plan allows 1 monitors" in said(owner.post(YAML, {"text": DOCUMENTS}))
     assert names() == []
+
+
+def test_a_file_with_a_wrong_line_says_how_many_and_promises_nothing(owner):
+    page = said(owner.post(CSV, {"text": "name\nfine\na/b\nc/d\n"}))
+    assert "2 of 3 lines are wrong. Nothing was imported" in page
+    assert "Is created" not in page
+    assert page.count("Nothing wrong here") == 1
+    page = said(owner.post(CSV, {"text": "name\nfine\na/b\n"}))
+    assert "1 of 2 lines is wrong." in page
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "second"),
+    [
+        (CSV, "name,interval\nx,60\n", "name,interval\nx,90\n"),
+        (YAML, DOCUMENTS, DOCUMENTS.replace("3600", "60")),
+    ],
+)
+def test_other_values_of_the_same_names_are_to_be_seen_first(owner, path, first, second):
+    seen = hidden(said(owner.post(path, {"text": first})))
+    page = said(owner.post(path, {"text": second, "seen": seen["seen"]}))
+    assert "has changed since you looked" in page
+    assert names() == []
+    lines = seen["text"].replace("\n", "\r\n")  # as browsers send them
+    owner.post(path, {"text": lines, "seen": seen["seen"]})
+    assert names()
+
+
+def test_a_file_of_more_than_it_says_is_refused(owner):
+    file = SimpleUploadedFile("m.csv", b"name\n" + b"x" * 1_000_000, "text/csv")
+    page = said(owner.post(CSV, {"file": file, "text": ""}))
+    assert "up to 1 MB" in page
+    assert "at most 1 MB" in page

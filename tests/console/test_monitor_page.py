@@ -319,10 +319,19 @@ def test_the_first_screen_of_an_outage_says_what_to_do(owner, browse, people, mo
     assert "/acknowledge" not in first
 
 
+def test_a_monitor_is_cloned_from_its_own_page_by_those_who_may(owner, browse, people, address):
+    link = f'href="{address}clone"'
+    assert link in owner.get(address).content.decode()
+    assert f"data-{link}" in owner.get(address).content.decode()
+    assert link not in browse(people.viewer).get(address).content.decode()
+
+
 def test_the_live_part_brings_new_results_and_history_with_it(owner, monitor, address):
     push(monitor, message="the first one")
     live = owner.get(address, headers={"HX-Request": "true"}).content.decode()
-    assert live.count('hx-swap-oob="true"') == 2
+    assert live.count('hx-swap-oob="true"') == 4
+    assert 'Pass</span></span> <span class="num">1</span>' in live
+    assert "24 hours" in live
     assert "the first one" in live
     assert "data-plot" not in live
     older = owner.get(

@@ -128,8 +128,28 @@ def test_a_refused_form_says_why_and_keeps_what_was_typed(owner, people, change,
     assert words in page
     assert "typed text" in page
     assert only_monitor().name == "taken"
-    behind = set(change) - {"name", "interval", "silent_after"}
-    assert ('<details class="more" open>' in page) == bool(behind)
+    assert '<details class="more" open>' in page  # what was typed there is in sight
+
+
+@pytest.mark.parametrize(
+    ("change", "opened"),
+    [
+        ({"name": "taken"}, False),
+        ({"name": ""}, False),
+        ({"name": "", "grace": "1800", "labels": "a=b\r\nc=d"}, False),
+        ({"name": "", "grace": "20 min"}, True),
+        ({"name": "", "labels": "a=b"}, True),
+        ({"name": "", "require_token": "on"}, True),
+        ({"runbook_url": "javascript:alert(1)"}, True),
+    ],
+)
+def test_more_settings_come_back_open_if_one_was_changed_or_is_wrong(owner, people, change, opened):
+    make_monitor(people.team, name="taken")
+    labels = {"a": "b", "c": "d"}
+    monitor = make_monitor(people.team, name="mine", grace=1800, labels=labels)
+    kept = {"namespace": "acme", "grace": "30 min", "labels": "a=b\nc=d", "name": "mine"}
+    page = owner.post(f"/t/acme/monitors/{monitor.pk}/edit", FORM | kept | change)
+    assert (b'<details class="more" open>' in page.content) == opened
 
 
 def test_the_plan_is_a_limit_with_a_remedy(owner, people):
@@ -227,7 +247,10 @@ def test_the_list_is_worst_first_and_filtered_by_its_address(owner, fleet, query
     assert names(answer) == wanted
     page = answer.content.decode()
     counts = re.findall(r"<span>(\w+)</span></span> <span class=\"num\">(\d+)</span>", page)
-    assert dict(counts) == dict.fromkeys(("Down", "Late", "Pending", "Up", "Paused"), "1")
+    others = names(owner.get("/t/acme/monitors/?" + re.sub(r"&?state=\w+", "", query)))
+    assert dict(counts) == {name.split("-")[1].capitalize(): "1" for name in others}
+    assert f'>All <span class="num">{len(others)}</span>' in page
+    assert ('aria-current="true" href="?">env=prod <' in page) == (query == "label=env:prod")
     fragment = owner.get(f"/t/acme/monitors/?{query}", headers={"HX-Request": "true"})
     assert names(fragment) == wanted
     assert b"<html" not in fragment.content

@@ -16,8 +16,10 @@ from accounts.models import Team, User
 from incidents.engine import run_round
 from incidents.models import Delivery, Incident, Notification, TimelineEvent
 from monitors.ingest.listening import STAMP
-from monitors.models import Heartbeat, Monitor, PushResult, Transition
+from monitors.models import Heartbeat, Monitor, PushResult, Transition, UsageDay
 from monitors.queries import database_now, standings, with_standing
+from statuspages.models import Component, ComponentSpan, Post, PostNotice, StatusPage
+from statuspages.tasks import run_round as run_pages
 
 pytestmark = pytest.mark.django_db
 
@@ -126,6 +128,43 @@ def test_a_changed_password_is_not_reset() -> None:
     assert password_in(demo()) == "(changed"
     user.refresh_from_db()
     assert user.check_password("chosen by its owner")
+
+
+def test_its_customers_have_a_status_page_that_follows_the_monitors() -> None:
+    assert "/status/demo/" in demo()
+    run_pages()
+    with scopes_disabled():
+        page = StatusPage.objects.get()
+        components = Component.objects.select_related("group")
+        assert (page.slug, page.team.slug, page.published) == ("demo", "demo", True)
+        assert len({component.group for component in components}) == 2
+        assert all(component.monitor_links.exists() for component in components)
+        assert {component.name: component.status for component in components}[
+            "Payments"
+        ] == "major_outage"
+        weeks_ago = database_now() - timedelta(days=10)
+        assert ComponentSpan.objects.filter(kind="major", started_at__lt=weeks_ago).exists()
+        past = Post.objects.get(is_maintenance=False)
+        ahead = Post.objects.get(is_maintenance=True)
+        assert (past.status, past.updates.count()) == ("resolved", 4)
+        assert past.resolved_at is not None
+        assert past.resolved_at < database_now() - timedelta(days=3)
+        assert ahead.status == "scheduled"
+        assert ahead.scheduled_for is not None
+        assert ahead.scheduled_for > database_now() + timedelta(days=2)
+        assert not PostNotice.objects.exists()
+    seen = Client().get("/status/demo/").content.decode()
+    for words in ("Checkout", "Worker fleets", past.title, ahead.title):
+        assert words in seen, words
+
+
+def test_every_day_of_the_past_was_counted() -> None:
+    demo()
+    with scopes_disabled():
+        days = list(UsageDay.objects.order_by("day").values_list("day", "monitors"))
+    today = database_now().date()
+    assert days[-1] == (today, 12)
+    assert days == [(today - timedelta(days=20 - at), 12) for at in range(21)]
 
 
 def test_its_pages_can_be_seen() -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from datetime import timedelta
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.db import connection
 from django.utils.timezone import now
 
+from config.procfile import STAGES
 from incidents.delivery.pool import SenderPool
 from incidents.engine import deliver_round, maintain, run_round, stamp, stamp_ages
 from incidents.management.commands.standby import STALE_SECONDS, Standby
@@ -191,3 +198,30 @@ def test_a_pool_of_the_standby_and_one_of_a_worker_share_the_outbox(team):
             pool.close()
     assert len(provider.got) == 20
     assert {d.state for d in deliveries()} == {"delivered"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_soon_whatever_it_waits_for(number):
+    code = """
+import threading
+from incidents.management.commands.standby import stop_on_signal
+stopping = stop_on_signal()
+held = threading.Lock()
+held.acquire()
+threading.Thread(target=held.acquire).start()  # which the interpreter would wait for at its end
+print("waits", flush=True)
+held.acquire()
+"""
+    command = [sys.executable, "-c", "import django; django.setup()" + code]
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    with subprocess.Popen(
+        command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout.readline() == "waits\n"
+            began = time.monotonic()
+            process.send_signal(number)
+            assert process.wait(timeout=10) == 0
+            assert time.monotonic() - began < STAGES["standby"][1]
+        finally:
+            process.kill()

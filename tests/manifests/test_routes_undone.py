@@ -53,9 +53,7 @@ def test_a_deleted_monitor_comes_back_with_its_route(team: Team, api: Api) -> No
     push(monitor, fail=True)
     advance()
     with scopes_disabled():
-        assert [row.channel.kind for row in Delivery.objects.select_related("channel")] == [
-            "alertmanager"
-        ]
+        assert Delivery.objects.filter(channel__kind="alertmanager").count() == 1
 
 
 def test_a_route_that_others_kept_is_joined(team: Team, api: Api) -> None:

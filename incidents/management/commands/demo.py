@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils.crypto import salted_hmac
+from django.utils.module_loading import import_string
 
 from accounts.models import Team, User
 from accounts.teams import NameTaken
@@ -27,7 +30,12 @@ class Command(BaseCommand):
         try:
             made = not Team.objects.filter(slug=SLUG).exists()
             if made:
-                create_demo(email=EMAIL, password=password, keep_days=settings.RESULT_DAYS)
+                create_demo(
+                    email=EMAIL,
+                    password=password,
+                    keep_days=settings.RESULT_DAYS,
+                    parts=other_parts(),
+                )
             user = User.objects.filter(email=EMAIL).first()
         except NameTaken as error:
             raise CommandError(f"the name {error} is taken") from error
@@ -40,8 +48,15 @@ class Command(BaseCommand):
         self.stdout.write(
             f"\n  The team {SLUG} {'is ready' if made else 'exists already'}: "
             f"{settings.BASE_URL}/t/{SLUG}/\n"
+            f"    its status page is {settings.BASE_URL}/status/{SLUG}/\n"
             f"    e-mail    {EMAIL}\n"
             f"    password  {shown}\n"
             "  Nobody pushes to it, so its windows are wide: nothing falls silent for 60 days,\n"
             "  and scheduled jobs turn late. One incident is open.\n"
         )
+
+
+def other_parts() -> list[Callable[..., Any]]:
+    """Return what rooms above this one name as `demo_parts` in their AppConfig."""
+    named = (getattr(room, "demo_parts", ()) for room in apps.get_app_configs())
+    return [import_string(path) for parts in named for path in parts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -22,6 +23,9 @@ LOOK_SECONDS = 1.0
 STALE_SECONDS = 5.0
 PART_STALE_SECONDS = 15.0
 MAINTAIN_SECONDS = 3600.0
+# After a signal it ends in this time, whatever it waits for: a lock, a provider, another part's
+# thread. What is under way is guarded in the database and goes on elsewhere, as after a kill.
+LEAVE_SECONDS = 1.5
 
 log = logging.getLogger("tocsin.standby")
 _NONE: Mapping[str, Callable[..., Any]] = MappingProxyType({})
@@ -31,13 +35,33 @@ class Command(BaseCommand):
     help = "Keep incidents opening and pages going out while Redis, beat or the workers are away."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stopping = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopping.set())
+        stopping = stop_on_signal()
         standby = Standby(SenderPool(), other_parts())
         while not stopping.wait(LOOK_SECONDS):
             standby.look(time.monotonic())
         standby.pool.close()
+
+
+def stop_on_signal() -> threading.Event:
+    """Return what is set when the process is to end; it ends soon after, ready or not.
+
+    A thread waits for the signals, which all others have blocked. A handler would run in the middle
+    of whatever the main thread does: one that sets an event may wait for the lock that the event's
+    own `wait` holds, for ever.
+    """
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    stopping = threading.Event()
+
+    def leave() -> None:
+        signal.sigwait(signals)
+        stopping.set()
+        time.sleep(LEAVE_SECONDS)
+        logging.shutdown()
+        os._exit(0)
+
+    threading.Thread(target=leave, name="standby-leave", daemon=True).start()
+    return stopping
 
 
 def other_parts() -> dict[str, Callable[..., Any]]:
