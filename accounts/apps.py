@@ -24,10 +24,11 @@ class AccountsConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_in
 
         from accounts.account_mail import confirm_by_reset
-        from accounts.sessions import end_others_if_asked, stamp_session
+        from accounts.sessions import end_others_if_asked, note_new_factor, stamp_session
 
         user_logged_in.connect(stamp_session)
         password_reset.connect(confirm_by_reset)
+        signals.authenticator_added.connect(note_new_factor)
         for changed in (
             signals.authenticator_added,
             signals.authenticator_removed,

@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.flows.reauthentication import (
     did_recently_reauthenticate,
     get_reauthentication_flows,
 )
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
@@ -50,6 +52,18 @@ def stamp_session(sender: object, request: HttpRequest, **rest: Any) -> None:
     """Remember in the session when somebody logged in with it."""
     proved_at: float | None = getattr(request, _PROVED_AT, None)
     request.session[SIGNED_IN_AT] = time.time() if proved_at is None else proved_at
+
+
+def note_new_factor(
+    sender: object,
+    request: HttpRequest | None,
+    user: User,
+    authenticator: Authenticator,
+    **rest: Any,
+) -> None:
+    """Count an app or passkey that was just set up as shown: it was, to set it up."""
+    if request is not None and authenticator.type != Authenticator.Type.RECOVERY_CODES:
+        record_authentication(request, user, "mfa", type=authenticator.type, id=authenticator.pk)
 
 
 def set_proved_at(request: HttpRequest, at: float) -> None:

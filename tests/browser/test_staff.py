@@ -54,11 +54,7 @@ def test_staff_are_led_to_a_second_factor_and_then_in(context, people, page):
     visitor.wait_for_url(re.compile("(?!.*totp/activate)"))
     visitor.close()
 
-    page.goto("/staff/health")
-    page.wait_for_url("**/accounts/2fa/reauthenticate/**")
-    page.locator("[name=code]").first.fill(code_for(secret[0]))
-    page.locator("[name=code]").first.press("Enter")
-    page.wait_for_url("**/staff/health")
+    page.goto("/staff/health")  # setting it up has shown it: nobody waits for the next code
     page.get_by_role("heading", name="Health of this installation").wait_for()
     for address in ("/staff/health", "/staff/teams/", "/staff/teams/acme"):
         check(page, address)
