@@ -203,6 +203,8 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True  # a mail says what changed in an account, wh
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds
 ACCOUNT_FORMS = {
+    "signup": "accounts.console.sign_in.SignUpForm",
+    "add_email": "accounts.console.sign_in.AnotherAddressForm",
     "login": "accounts.console.sign_in.PasswordLoginForm",
     "reset_password": "accounts.console.sign_in.PasswordResetForm",
 }

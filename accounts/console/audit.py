@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -14,9 +15,32 @@ from accounts.access import Access
 from accounts.audit_log import changed_fields, narrow_events
 from accounts.audit_triggers import HIDDEN
 from accounts.console.pages import render_page, team_page
+from accounts.durations import say_time
 from accounts.models import AuditEvent, Scope
+from accounts.zones import reader_zone
 
 PAGE_ROWS = 50
+# As the log has instants: they are shown in the reader's zone.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::?\d\d)?|Z)")
+FIELD_WORDS = {
+    "at": "time",
+    "body": "text",
+    "created_at": "made",
+    "delete_at": "to be deleted",
+    "delete_asked_by": "deletion asked for by",
+    "disabled_at": "disabled since",
+    "domain_verified_at": "domain proved",
+    "ends_at": "end",
+    "expires_at": "expiry",
+    "published_at": "published",
+    "resolved_at": "resolved",
+    "revoked_at": "revoked",
+    "scheduled_for": "begin",
+    "scheduled_until": "end",
+    "starts_at": "begin",
+    "started_at": "begin",
+    "verified_at": "confirmed",
+}
 MOST_SHOWN = 2000
 KIND_WORDS = {
     "alert_rule": "Alert rule",
@@ -163,11 +187,18 @@ def _line(part: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if not _INSTANT.fullmatch(value):
+        return value
+    try:
+        return say_time(datetime.fromisoformat(value), reader_zone())
+    except ValueError:
+        return value
 
 
 def _words(name: str) -> str:
-    return name.removesuffix("_hash").replace("_", " ")
+    return FIELD_WORDS.get(name) or name.removesuffix("_hash").replace("_", " ")
 
 
 def _midnight(text: str, *, days: int = 0) -> datetime | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from allauth.account.forms import LoginForm, ResetPasswordForm
+from allauth.account.forms import AddEmailForm, LoginForm, ResetPasswordForm, SignupForm
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
@@ -40,7 +40,26 @@ def _refuse_passwords() -> None:
         )
 
 
-class PasswordLoginForm(LoginForm):  # type: ignore[misc]
+class _Worded(forms.Form):
+    """Calls an address what the rest of the console calls it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("login", "email"):
+            if name in self.fields:
+                self.fields[name].label = later("E-mail address")
+                self.fields[name].widget.attrs.pop("placeholder", None)
+
+
+class SignUpForm(_Worded, SignupForm):  # type: ignore[misc]
+    """Making an account."""
+
+
+class AnotherAddressForm(_Worded, AddEmailForm):  # type: ignore[misc]
+    """Adding an address to one's account."""
+
+
+class PasswordLoginForm(_Worded, LoginForm):  # type: ignore[misc]
     """Logging in with a password, unless the operator has switched passwords off."""
 
     def clean(self) -> Any:
@@ -49,7 +68,7 @@ class PasswordLoginForm(LoginForm):  # type: ignore[misc]
         return super().clean()
 
 
-class PasswordResetForm(ResetPasswordForm):  # type: ignore[misc]
+class PasswordResetForm(_Worded, ResetPasswordForm):  # type: ignore[misc]
     """Asking for a new password, likewise."""
 
     def clean(self) -> Any:
@@ -129,6 +148,12 @@ class PasskeyLoginForm(_Sturdy, LoginWebAuthnForm):  # type: ignore[misc]
 
 class PasskeyStepForm(_Sturdy, AuthenticateWebAuthnForm):  # type: ignore[misc]
     """A passkey or security key as the second step."""
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether the account has one."""
+        mine = Authenticator.objects.filter(user=self.user, type=Authenticator.Type.WEBAUTHN)
+        return bool(mine.exists())
 
 
 class PasskeyAgainForm(_Sturdy, ReauthenticateWebAuthnForm):  # type: ignore[misc]

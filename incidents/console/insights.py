@@ -229,10 +229,9 @@ def _bar_of(week: Week) -> tuple[str, int, int, str]:
 
 
 def _axis_of(weeks: Sequence[Week]) -> list[str]:
-    """Return up to five weeks' words, evenly spread from the first to the last."""
-    last = len(weeks) - 1
-    places = dict.fromkeys(round(last * n / 4) for n in range(5))
-    return [weeks[place].said for place in places]
+    """Return the word below each week: at most five, the same way apart; the others have none."""
+    step = max(1, -(-len(weeks) // 5))
+    return ["" if n % step else week.said for n, week in enumerate(weeks)]
 
 
 @team_page()

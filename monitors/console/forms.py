@@ -113,7 +113,9 @@ class MonitorForm(forms.Form):
         choices=[(value, value.capitalize()) for value in Severity.values],
         initial=Severity.CRITICAL.value,
         error_messages={
-            "invalid_choice": gettext_lazy("“%(value)s” is no severity. Use critical, warning or info.")
+            "invalid_choice": gettext_lazy(
+                "“%(value)s” is no severity. Use critical, warning or info."
+            )
         },
     )
     labels = TextField(

@@ -72,7 +72,7 @@ class Chart:
     bars: list[Bar]
     top: str
     middle: str
-    days: tuple[int, ...]  # named below the axis
+    days: tuple[int | str, ...]  # below each bar: its day, or nothing
 
 
 @team_page()
@@ -167,11 +167,12 @@ def draw_chart(statement: Statement) -> Chart:
     ]
     middle = top / 2
     last = statement.month.days
+    named = {1, *range(5, last + 1, 5)}
     return Chart(
         bars=bars,
         top=f"{top:,.0f}",
         middle=f"{middle:,.0f}" if middle == int(middle) else "",
-        days=(1, last // 4 + 1, last // 2 + 1, last * 3 // 4 + 1, last),
+        days=tuple(day if day in named else "" for day in range(1, last + 1)),
     )
 
 

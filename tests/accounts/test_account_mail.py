@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +31,7 @@ OTHERS = sorted(str(path.relative_to(TEMPLATES)) for path in (TEMPLATES / "mail"
 CONTEXT = {
     "email": "ana@acme.example",
     "user": SimpleNamespace(email="ana@acme.example"),
-    "timestamp": datetime(2026, 3, 1, 12, tzinfo=timezone.utc),
+    "timestamp": datetime(2026, 3, 1, 12, tzinfo=UTC),
     "ip": "192.0.2.7",
     "user_agent": "Firefox",
     "activate_url": "https://tocsin.example/confirm",
@@ -157,9 +157,10 @@ def test_a_reset_confirms_no_address_beside_the_one_it_was_sent_to() -> None:
     client = Client()
     client.post("/accounts/password/reset/", {"email": "mine@other.example"})
     page = client.get(link_in(mail.outbox[0].body), follow=True)
-    client.post(page.redirect_chain[-1][0], {"password1": "x-new-pass-71", "password2": "x-new-pass-71"})
+    new = "x-new-pass-71"
+    client.post(page.redirect_chain[-1][0], {"password1": new, "password2": new})
     person.refresh_from_db()
-    assert person.check_password("x-new-pass-71")
+    assert person.check_password(new)
     assert not EmailAddress.objects.filter(verified=True).exists()
 
 

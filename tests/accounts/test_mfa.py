@@ -52,6 +52,8 @@ def test_an_app_is_asked_at_the_next_log_in(ana: User) -> None:
     client = Client()
     assert send_login(client)["Location"] == "/accounts/2fa/authenticate/"
     assert not is_in(client)
+    page = client.get("/accounts/2fa/authenticate/").content.decode()
+    assert "Use a passkey" not in page  # there is none
     assert "Incorrect code" in send_code(client, "000000").content.decode()
     assert not is_in(client)
     assert send_code(client, make_code(secret, time.time())).status_code == 302

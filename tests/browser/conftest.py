@@ -89,7 +89,7 @@ def people(site: str) -> Personas:
 def owner(page: Page, people: Personas) -> Page:
     """A page of the owner's, logged in."""
     page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(people.owner.email)
+    page.get_by_label("E-mail address").fill(people.owner.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/t/acme/")

@@ -22,7 +22,7 @@ def http_push(url: str, body: bytes) -> None:
 def sign_up(page: Page, mailoutbox: list) -> None:
     page.goto("/")
     page.get_by_role("link", name="Sign up", exact=True).click()
-    page.get_by_label("Email").fill("ana@northwind.example")
+    page.get_by_label("E-mail address").fill("ana@northwind.example")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign up").click()
     expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()

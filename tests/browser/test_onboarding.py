@@ -36,7 +36,7 @@ def sign_up(page: Page, mailoutbox: list) -> None:
     page.set_default_timeout(20_000)
     page.goto("/")
     page.get_by_role("link", name="Sign up and push in three minutes").click()
-    page.get_by_label("Email").fill("ana@northwind.example")
+    page.get_by_label("E-mail address").fill("ana@northwind.example")
     page.get_by_label("Password").first.fill(PASSWORD)
     page.get_by_role("button", name="Sign up").click()
     expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()

@@ -120,7 +120,7 @@ def test_without_a_script_the_search_box_leads_to_a_page(chromium: Browser, site
     context = chromium.new_context(base_url=site, java_script_enabled=False)
     page = context.new_page()
     page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(people.owner.email)
+    page.get_by_label("E-mail address").fill(people.owner.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("[data-palette-button]:visible")).to_have_count(0)

@@ -124,6 +124,7 @@ def test_switched_off_they_do_nothing_and_stay_off(owner):
     menu.get_by_role("button", name="Keyboard shortcuts").click()
     box.check()
     press(owner, "Escape")
+    expect(owner.locator("dialog[open]")).to_have_count(0)
     press(owner, "g m")
     owner.wait_for_url("**/t/acme/monitors/")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -134,3 +135,15 @@ def test_a_link_that_acknowledges_is_its_receivers_deed(owner, people):
     page = look(owner, "?kind=incident")
     assert "Incident updated: watched" in page
     assert f"{people.owner.email} (by link)" in page
+
+
+def test_an_instant_is_told_in_the_readers_zone(owner, people):
+    people.owner.timezone = "Asia/Tokyo"
+    people.owner.save()
+    with acting(people.owner.email):
+        people.team.delete_at = now() + timedelta(days=7)
+        people.team.save()
+    page = look(owner)
+    assert "to be deleted" in page
+    assert "JST" in page
+    assert "+00:00" not in page[page.index("<table") :]

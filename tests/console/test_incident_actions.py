@@ -47,9 +47,8 @@ def test_assigning_to_a_member_or_a_policy(owner, monitor, people):
         policy = create_policy(
             team=people.team, name="Night", repeat=0, steps=[StepValues(delay=0, targets=[member])]
         )
-    member.name = "Mia Member"
-    with scopes_disabled():
-        member.save()
+    people.member.name = "Mia Member"
+    people.member.save()
     page = owner.get(address).content.decode()
     assert "Mia Member" in page
     assert "Night" in page

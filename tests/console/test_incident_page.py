@@ -9,9 +9,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_scopes import scopes_disabled
 
-from incidents.lifecycle.actions import acknowledge_incident, add_note, resolve_incident
+from incidents.lifecycle.actions import (
+    acknowledge_incident,
+    add_note,
+    resolve_incident,
+    snooze_incident,
+)
 from incidents.lifecycle.advance import advance
 from incidents.models import Delivery, Incident
+from incidents.templatetags.told import ending, told
 from statuspages.models import Post
 from statuspages.services.components import create_component
 from statuspages.services.pages import create_page
@@ -239,3 +245,33 @@ def test_another_teams_incident_begins_no_post(browse, people, incident):
     form = client.get(f"/t/elsewhere/status-pages/{page.pk}/posts/new?incident={incident.pk}")
     assert form.status_code == 200
     assert b"nightly-backup" not in form.content
+
+
+def test_a_time_in_the_story_is_in_the_readers_zone(owner, people, incident):
+    people.owner.timezone = "Asia/Tokyo"
+    people.owner.save()
+    snooze_incident(incident=incident, actor=people.owner.email, seconds=3600)
+    page = owner.get(page_of(incident)).content.decode()
+    shown = re.search(r"Snoozed until <time datetime=\"[^\"]+Z\"[^>]*>([^<]+)</time>", page)
+    assert shown, page
+    assert shown[1].endswith("JST")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Told Box (email)", "Told Box (E-mail)"),
+        ("Could not tell Bot (webhook): HTTP 500", "Could not tell Bot (Webhook): HTTP 500"),
+        ("Told <b> (email)", "Told &lt;b&gt; (E-mail)"),
+        ("at 2026-99-99 10:00:00 UTC", "at 2026-99-99 10:00:00 UTC"),
+        ("(odd)", "(odd)"),
+    ],
+)
+def test_kinds_in_the_story_have_their_names(text, shown):
+    assert told(text) == shown
+
+
+def test_an_ending_is_a_clause():
+    assert ending("paused") == "the monitor was paused"
+    assert ending("resolved by ana@acme.example") == "resolved by ana@acme.example"
+    assert ending(None) == ""

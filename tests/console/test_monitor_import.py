@@ -108,7 +108,7 @@ def test_a_line_of_a_monitor_that_exists_changes_only_what_it_says(owner, people
         ("name\nx\nx\n", "name: line 2 has the same name"),
         ("name,namespace\nx,elsewhere\n", "namespace: “elsewhere” is another team"),
         ("name,labels\nx,production\n", "labels: Write “production” as key=value"),
-        ("name,severity\nx,loud\n", "severity: “loud” is no severity. Use critical, warning or info."),
+        ("name,severity\nx,loud\n", "severity: “loud” is no severity. Use critical, warning"),
         ("name,require_token\nx,maybe\n", "require_token: write true or false"),
         ("name\nx,y\n", "2 cells, and there are 1 columns"),
         ('name\n"x\n', "This is not CSV"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django_scopes import scopes_disabled
 
 from accounts.models import Plan, Team
+from accounts.templatetags.amounts import rate
 from monitors.models import UsageDay
 from monitors.queries import database_now
 from tests.console.personas import make_monitor
@@ -43,7 +45,7 @@ def put_days(people, *days, monitors=10, rate="1.5"):
 def test_the_page_says_plan_quota_history_and_rate(people, plan, browse):
     make_monitor(people.team)
     page = main_of(browse(people.viewer).get(PAGE))
-    for words in ("Plan: Team", "1 of 5", "90 days", "1.5 EUR per monitor and month"):
+    for words in ("Plan: Team", "1 of 5", "90 days", "1.50 EUR per monitor and month"):
         assert words in page
     assert "used up" not in page
 
@@ -88,7 +90,7 @@ def test_a_month_as_page_and_csv(people, plan, owner):
     put_days(people, *(date(2026, 10, day) for day in range(1, 32)))
     page = main_of(owner.get(f"{PAGE}/2026-10"))
     assert "15.00 EUR" in page
-    assert "1.5 EUR × 310 ÷ 31 days" in page
+    assert "1.50 EUR × 310 ÷ 31 days" in page
     assert page.count("<td>2026-10-") == 31
     answer = owner.get(f"{PAGE}/2026-10.csv")
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
@@ -134,3 +136,27 @@ def test_the_page_costs_the_same_however_much_is_counted(people, plan, owner):
     for number in range(4):
         make_monitor(people.team, name=f"m{number}")
     assert cost() == before
+
+
+def test_each_named_day_stands_below_its_bar(owner, people):
+    put_days(people, *(date(2026, 10, day) for day in range(1, 32)))
+    page = owner.get(f"{PAGE}/2026-10").content.decode()
+    axis = re.search(r'<ul class="axis"[^>]*>(.*?)</ul>', page)[1]
+    below = re.findall(r"<li>(\d*)</li>", axis)
+    assert len(below) == page.count("<rect") == 31
+    assert all(day in ("", str(at)) for at, day in enumerate(below, 1))
+    assert {"1", "15", "30"} <= set(below)
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        ("1.5000", "1.50"),
+        ("2", "2.00"),
+        ("0.0125", "0.0125"),
+        ("1250.5", "1,250.50"),
+        ("0", "0.00"),
+    ],
+)
+def test_a_rate_has_cents(amount, shown):
+    assert rate(Decimal(amount)) == shown
