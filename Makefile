@@ -25,11 +25,13 @@ up: $(INSTALLED)
 demo: $(INSTALLED)
 	@$(BIN)/python -m config.up --follow-parent --demo
 
-# First what shares nothing, in two processes with servers of their own; then what boots whole
-# installations and waits for them, by itself. `make test JOBS=4` where there are more cores.
+# Two processes, each with servers of its own: `make test JOBS=4` where there are more cores. Browser
+# tests have an event loop of their own in their process, so they share none with the others; what
+# boots whole installations and waits for them runs by itself.
 JOBS ?= 2
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not system"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not system and not browser"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m browser
 	@$(BIN)/python -m pytest -m system
 
 bench: $(INSTALLED)
