@@ -30,6 +30,8 @@ OUTSIDE = ["/", "/accounts/login/", "/accounts/signup/", "/accounts/password/res
 
 
 def findings(page: Page) -> list[str]:
+    # What is new fades in: half-way its colours are nobody's.
+    page.evaluate("Promise.all(document.getAnimations().map(each => each.finished))")
     found = Axe().run(page).response["violations"]
     return [
         f"{v['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
