@@ -165,8 +165,8 @@ class Up:
         while todo:
             pid = todo.pop()
             found[pid] = started_ticks(pid)
-            for task in Path(f"/proc/{pid}/task").glob("*/children"):
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # it ends while we look
+                for task in Path(f"/proc/{pid}/task").glob("*/children"):
                     todo += map(int, task.read_text().split())
         return found
 
