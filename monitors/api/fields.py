@@ -139,6 +139,14 @@ class MonitorStateField(serializers.ReadOnlyField):
     """A state as it is shown, late included."""
 
 
+@extend_schema_field(
+    {"type": "string", "enum": [*(s.value for s in State), "deleted"]},
+    component_name="TransitionState",
+)
+class TransitionStateField(serializers.ReadOnlyField):
+    """A state that a change began or ended in; `deleted` of a monitor that was brought back."""
+
+
 @extend_schema_field({"type": "string", "enum": [c.value for c in Cause]}, component_name="Cause")
 class CauseField(serializers.ReadOnlyField):
     """Why a monitor is down."""

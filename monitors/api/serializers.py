@@ -24,6 +24,7 @@ from monitors.api.fields import (
     ResultStatusField,
     ScheduleField,
     SeverityField,
+    TransitionStateField,
     WebAddressField,
     check_monitor_name,
 )
@@ -176,13 +177,18 @@ class TransitionSerializer(serializers.Serializer[Any]):
     """One change of state. From down to down says that a further cause joined."""
 
     at = serializers.DateTimeField(read_only=True)
-    to = MonitorStateField(source="to_state")
+    to = TransitionStateField(source="to_state")
     cause = CauseField(allow_null=True)
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields; `from` is no name that Python lets a class have."""
         at, to, cause = super().get_fields().values()
-        return {"at": at, "from": MonitorStateField(source="from_state"), "to": to, "cause": cause}
+        return {
+            "at": at,
+            "from": TransitionStateField(source="from_state"),
+            "to": to,
+            "cause": cause,
+        }
 
 
 class UptimeSerializer(serializers.Serializer[Any]):
