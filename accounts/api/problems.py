@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 CONTENT_TYPE = "application/problem+json"
+log = logging.getLogger(__name__)
 
 
 class QuotaReached(exceptions.APIException):
@@ -102,6 +104,7 @@ def _waited_in_vain(error: BaseException) -> bool:
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the problem for an exception of a view; None lets Django treat it as a 500."""
     if _waited_in_vain(error):
+        log.warning("a change gave up waiting for a lock: %s", type(error).__name__)
         error = Unavailable("Another change of the same things is under way. Try again.")
     if isinstance(error, Http404):
         error = exceptions.NotFound()
