@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django_scopes import scope
-from psycopg import errors
 
 from accounts.models import Namespace, Team
 from accounts.teams import NameTaken, claim_namespace
@@ -36,11 +35,8 @@ from manifests.pruning import prune_things
 from manifests.reading.documents import Document
 from manifests.reading.kinds import check_documents
 from monitors import services
+from monitors.waiting import busy_if_waited
 from statuspages.services.errors import MonitorGone
-
-
-class Busy(Exception):  # noqa: N818 - it names what happened
-    """Another change has been under way for as long as one may wait, or waited for this one."""
 
 
 class Overtaken(Exception):  # noqa: N818
@@ -57,7 +53,6 @@ _OVERTAKEN = (
     maintenances.PageGone,
     MonitorGone,
 )
-_WAITED = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ def apply_documents(
     _refuse_doubles(state)
     wanted = wanted_monitors(state)
     try:
-        with scope(team=team), transaction.atomic():
+        with busy_if_waited(), scope(team=team), transaction.atomic():
             _lock(team)
             _apply(state, wanted, prune=prune)
             problems.check()
@@ -105,10 +100,6 @@ def apply_documents(
             transaction.set_rollback(dry_run)
     except _OVERTAKEN as error:
         raise Overtaken from error
-    except OperationalError as error:
-        if isinstance(error.__cause__, _WAITED):
-            raise Busy from error
-        raise
     ordered = sorted(state.results, key=lambda entry: entry[0])
     return Outcome([result for _, result in ordered], state.warnings)
 

@@ -24,7 +24,7 @@ from manifests.api.media import (
     YamlRenderer,
     problem_of,
 )
-from manifests.applying import Busy, Overtaken, apply_documents
+from manifests.applying import Overtaken, apply_documents
 from manifests.changes import Result
 from manifests.exporting import export_documents, used_secrets
 from manifests.problems import Refused
@@ -32,6 +32,7 @@ from manifests.reading.kinds import KINDS
 from manifests.reading.schema import manifest_schema
 from manifests.reading.writing import write_yaml
 from monitors.services import QuotaExceeded
+from monitors.waiting import Busy
 
 _ACTIONS = ["created", "updated", "unchanged", "deleted"]
 _DOCUMENT = {"type": "object", "additionalProperties": True, "nullable": True}

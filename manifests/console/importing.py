@@ -16,12 +16,13 @@ from django.utils.translation import ngettext
 from accounts.access import Access
 from accounts.console.pages import render_page, team_page
 from accounts.models import Scope, Team
-from manifests.applying import Busy, Outcome, Overtaken, apply_documents
+from manifests.applying import Outcome, Overtaken, apply_documents
 from manifests.changes import UNCHANGED
 from manifests.problems import Problem, Refused
 from manifests.reading.documents import read_yaml
 from monitors.console.importing import ImportForm
 from monitors.services import QuotaExceeded
+from monitors.waiting import Busy
 
 MOST_CHARACTERS = 1_000_000
 SHOWN = 1_000
