@@ -88,7 +88,11 @@ class Whole:
             self.process.wait(25)
 
     def bootstrap(self) -> None:
-        who = ["--email", "ana@acme.example", "--team", "acme"]
+        self.key = self.another_team("acme")
+
+    def another_team(self, slug: str) -> str:
+        """Make a team beside the first and return its key."""
+        who = ["--email", f"ana@{slug}.example", "--team", slug]
         done = subprocess.run(
             [".venv/bin/python", "manage.py", "bootstrap", *who],
             cwd=PROJECT,
@@ -97,7 +101,7 @@ class Whole:
             text=True,
             check=True,
         )
-        self.key = json.loads(done.stdout)["api_key"]
+        return str(json.loads(done.stdout)["api_key"])
 
     def request(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -199,12 +203,18 @@ class Load:
         return self.stored - kept
 
 
-@contextlib.contextmanager
-def running() -> Iterator[Whole]:
+def running() -> contextlib.AbstractContextManager[Whole]:
     """Yield a running installation on a fresh data directory."""
+    return running_with()
+
+
+@contextlib.contextmanager
+def running_with(**environment: str) -> Iterator[Whole]:
+    """Yield a running installation on a fresh data directory, with more in its environment."""
     data = Path(tempfile.mkdtemp(prefix="tocsin-whole-"))
     data.chmod(0o755)
     whole = Whole(data)
+    whole.environment.update(environment)
     try:
         whole.start()
         whole.bootstrap()
