@@ -19,6 +19,7 @@ from django.forms import BaseForm
 from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django_scopes import scopes_disabled
 
 from accounts.models import User
 from accounts.teams import verify_address
@@ -52,7 +53,8 @@ class MailingAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 return
             made = getattr(request.allauth, "made", None)
             if made is not None:
-                User.objects.filter(pk=made).delete()
+                with scopes_disabled():
+                    User.objects.filter(pk=made).delete()
                 clear_login(request)
                 said = _(
                     "The mail with your link could not be sent, so no account was made. "

@@ -13,8 +13,10 @@ class AccountsConfig(AppConfig):
         """Declare what the audit log watches; its triggers follow the migrations."""
         from accounts import audited  # noqa: F401  # it declares
         from accounts.audit_triggers import install
+        from accounts.database import row_security
 
         post_migrate.connect(install, sender=self)
+        post_migrate.connect(row_security.install, sender=self)
         self._watch_sessions()
 
     def _watch_sessions(self) -> None:

@@ -21,6 +21,7 @@ from django.apps import AppConfig
 from django.db import connection, transaction
 
 from accounts.audit import SETTING
+from accounts.database.standing import as_owner
 
 HIDDEN = "(hidden)"
 _BY_SOMEBODY = f"coalesce(current_setting('{SETTING}', true), '') <> ''"
@@ -263,7 +264,7 @@ def install(sender: AppConfig, **_: Any) -> None:
     things = _watched.get(sender.label, [])
     if not things or connection.vendor != "postgresql":
         return
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT p.proname, obj_description(p.oid, 'pg_proc') FROM pg_proc p "
             "WHERE p.proname LIKE 'audit\\_%%' AND p.pronamespace = current_schema()::regnamespace",

@@ -19,6 +19,7 @@ from django.apps import apps
 from django.db import DatabaseError, IntegrityError, connection, models, transaction
 from django.db.models.functions import Now
 
+from accounts.database.standing import unscoped
 from accounts.models import Team
 from accounts.tenancy import TenantModel
 
@@ -105,6 +106,7 @@ def register_cleaner(cleaner: Callable[[], None]) -> None:
         _last.append(cleaner)
 
 
+@unscoped
 def erase_due_teams() -> int:
     """Erase the teams whose time has come, by the database's clock; return how many are gone.
 
@@ -130,6 +132,7 @@ def erase_due_teams() -> int:
     return gone
 
 
+@unscoped
 def erase_team(team_id: UUID) -> bool:
     """Erase a team whose time has come; return whether nothing of it is left.
 

@@ -19,6 +19,7 @@ from django.db.models import Q, QuerySet
 from django_scopes import scopes_disabled
 
 from accounts.access import Access, get_object
+from accounts.database.standing import across_teams
 from accounts.invitation_mail import MailNotSent, send_invitation
 from accounts.keys import hash_token
 from accounts.models import Invitation, Membership, Team, User
@@ -182,7 +183,7 @@ def is_usable(invitation: Invitation, *, now: datetime) -> bool:
 def invitations_for(user: User, *, now: datetime) -> list[Invitation]:
     """Return the invitations that a person can accept, the oldest first."""
     proved = EmailAddress.objects.filter(user=user, verified=True).values("email")
-    with scopes_disabled():
+    with across_teams():
         rows = Invitation.objects.select_related("team").order_by("created_at")
         return list(rows.filter(accepted_at=None, expires_at__gt=now, email__in=proved))
 

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Model
 from django_scopes import scopes_disabled
 
+from accounts.database.standing import across_teams
 from accounts.models import (
     RESERVED_SLUGS,
     Membership,
@@ -75,7 +76,7 @@ def claim_namespace(*, team: Team, name: str) -> Namespace:
 
     Raises NameTaken if it is another team's, ValidationError if it is not a name.
     """
-    with scopes_disabled():
+    with across_teams():  # it may be another team's
         found = Namespace.objects.filter(name=name).first()
         if found is None:
             validate_slug(name)

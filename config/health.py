@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.timezone import now
+from django_scopes import scopes_disabled
 
 from accounts.api.problems import problem_response
 from incidents.engine import stamp_ages
@@ -53,7 +54,7 @@ def _age(value: Any) -> float | None:
 
 def read_engine() -> dict[str, float | None]:
     """Return what `/readyz`, `/metrics` and the staff's health page go by; ages in seconds."""
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(READINESS)
         listening, outbox, transitions, due = cursor.fetchone()
     ages = stamp_ages()
@@ -130,7 +131,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     for name, value in readings.items():
         if value is not None:
             lines += [f"# TYPE tocsin_{name} gauge", f"tocsin_{name} {value:.3f}"]
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(COUNTS)
         rows = cursor.fetchall()
     typed = set()

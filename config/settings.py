@@ -158,7 +158,7 @@ CRISPY_TEMPLATE_PACK = "bootstrap5"
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url_config(env.str("DATABASE_URL", "") or _embedded_env["DATABASE_URL"])
 }
-DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+DATABASES["default"]["ENGINE"] = "accounts.database"
 DATABASES["default"].setdefault("OPTIONS", {})
 # Each ASGI request runs in a thread of its own: a pool keeps connections across them, bounded.
 # At most DJANGO_SLOTS requests run at once in a process (config/asgi.py), so none waits for one.
@@ -177,6 +177,16 @@ DATABASES["default"]["OPTIONS"]["options"] = (
     "-c idle_in_transaction_session_timeout=10s -c lock_timeout=10s"
 )
 DATABASES["default"]["OPTIONS"]["tcp_user_timeout"] = 10_000
+# The role that sees one team (docs/adr/0008); empty: none. Where it is named it must be there.
+DATABASE_ROLE_REQUIRED = bool(env.str("DATABASE_ROLE", ""))
+DATABASE_ROLE = env.str("DATABASE_ROLE", "tocsin_app")
+# The login that owns the tables, where DATABASE_URL's does not: for migrations and partitions.
+OWNER_DATABASE: dict[str, Any] | None = None
+if env.str("MIGRATION_DATABASE_URL", ""):
+    _owner = env.db_url_config(env.str("MIGRATION_DATABASE_URL"))
+    _options = {**DATABASES["default"]["OPTIONS"], **_owner.get("OPTIONS", {}), "pool": False}
+    _places = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+    OWNER_DATABASE = {**{name: _owner[name] for name in _places}, "OPTIONS": _options}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", "") or _embedded_env.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 

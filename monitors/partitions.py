@@ -12,6 +12,8 @@ from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
 
+from accounts.database.standing import as_owner
+
 DAYS_AHEAD = 7
 DAYS_ALARM = 3
 LOCK_KEY = 7_203_003
@@ -49,7 +51,7 @@ def make_partitions(days: list[date]) -> int:
     """Create the partitions of these days where they are missing; return how many were new."""
     if set(days) <= set(partition_days()):
         return 0
-    with transaction.atomic(), connection.cursor() as cursor:
+    with as_owner(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '2s'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
         missing = [day for day in days if day not in set(partition_days())]
@@ -68,7 +70,7 @@ def drop_old_partitions(*, now: datetime, keep_days: int) -> int:
     first_kept = now.date() - timedelta(days=keep_days)
     old = [(day, pending) for day, pending in _partitions() if day < first_kept]
     how = "" if connection.in_atomic_block else "CONCURRENTLY"
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(PATIENCE)
         try:
             for day, is_pending in old:

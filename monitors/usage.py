@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from accounts.database.standing import unscoped
 from accounts.models import Team
 from monitors.models import UsageDay
 
@@ -83,6 +84,7 @@ def count_team(team_id: UUID) -> None:
         cursor.execute(_COUNT, {"first": team_id, "last": team_id})
 
 
+@unscoped
 def count_teams() -> int:
     """Note how many monitors each team has now, and fill days that were missed.
 

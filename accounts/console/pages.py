@@ -13,9 +13,9 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 from django.utils.timezone import now as clock
 from django_htmx.http import HttpResponseClientRefresh
-from django_scopes import scopes_disabled
 
 from accounts.access import Access, access_for_member, existing_teams
+from accounts.database.standing import across_teams
 from accounts.invitations import invitations_for
 from accounts.models import Scope, Team, User
 
@@ -57,7 +57,7 @@ def team_page(needs: Scope = Scope.READ) -> Callable[[TeamView[P]], Callable[...
 
 def teams_of(user: User) -> list[Team]:
     """Return the teams that a person has joined, the longest-standing first."""
-    with scopes_disabled():
+    with across_teams():
         joined = user.memberships.filter(accepted_at__isnull=False)
         return list(
             existing_teams()

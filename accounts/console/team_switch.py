@@ -6,10 +6,10 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django_scopes import scopes_disabled
 
 from accounts.access import existing_teams
 from accounts.console.settings_search import read_search
+from accounts.database.standing import across_teams
 from accounts.models import Membership, Role, User
 
 
@@ -20,7 +20,7 @@ def list_teams(request: HttpRequest) -> HttpResponse:
     user = request.user
     assert isinstance(user, User)
     search = read_search(request)
-    with scopes_disabled():
+    with across_teams():
         places = Membership.objects.filter(
             user=user, accepted_at__isnull=False, team__in=existing_teams()
         )

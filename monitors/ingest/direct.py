@@ -7,10 +7,12 @@ import json
 import msgspec
 from django.db import DatabaseError, connection, transaction
 
+from accounts.database.standing import unscoped
 from monitors.ingest import statement
 from monitors.ingest.push import Answer, NotStored, Push, kept_answer, repeated_answer
 
 
+@unscoped
 def record_directly(push: Push) -> Answer | None:
     """Store one push in a transaction of its own. Raises NotStored."""
     push.n = 0

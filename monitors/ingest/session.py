@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from accounts.database.standing import engine_sql
 from monitors.ingest import listening, statement
 from monitors.ingest.push import Push
 
@@ -74,5 +75,6 @@ class Session:
                 **{**self._conninfo(), "connect_timeout": CONNECT_SECONDS}, autocommit=True
             )
             await connection.execute(statement.SESSION)
+            await connection.execute(engine_sql())
             self._connection = connection
         return self._connection

@@ -23,8 +23,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django_scopes import scopes_disabled
 
+from accounts.database.standing import across_teams
 from accounts.models import SLUG_PATTERN
 from statuspages.models import Asset, PageSnapshot, StatusPage
 from statuspages.models.pages import Visibility
@@ -50,7 +50,7 @@ def export_page(page_id: UUID) -> None:
     if not settings.PAGES_EXPORT_DIR:
         return
     try:
-        with _locked() as root, scopes_disabled():
+        with _locked() as root, across_teams():
             page = _public().filter(pk=page_id).first()
             if page is not None:
                 _write_page(root, page)
@@ -64,7 +64,7 @@ def export_all() -> None:
     if not settings.PAGES_EXPORT_DIR:
         return
     try:
-        with _locked() as root, scopes_disabled():
+        with _locked() as root, across_teams():
             for page in _public().iterator():
                 _write_page(root, page)
             _remove_strangers(root)
@@ -90,7 +90,7 @@ def catch_up() -> None:
     if whole:
         return
     try:
-        with _locked() as root, scopes_disabled():
+        with _locked() as root, across_teams():
             if not (root / _WHOLE).exists():
                 _public().update(rendered_version=0)
                 (root / _WHOLE).touch()
@@ -103,7 +103,7 @@ def remove_strangers() -> None:
     if not settings.PAGES_EXPORT_DIR:
         return
     try:
-        with _locked() as root, scopes_disabled():
+        with _locked() as root, across_teams():
             _remove_strangers(root)
     except OSError as error:
         logger.warning("Files of status pages could not be removed: %s", error)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from accounts.database.standing import engine_sql
+
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 3.0
 MOST_AT_ONCE = 64
@@ -138,6 +140,7 @@ class Source:
             )
             self._connection = connection
             await connection.execute(SESSION)
+            await connection.execute(engine_sql())
         return self._connection
 
     async def _close(self) -> None:

@@ -10,9 +10,10 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import override_settings
 from django.utils.timezone import now
-from django_scopes import scopes_disabled
+from django_scopes import scope, scopes_disabled
 
 from accounts.audit import acting
+from accounts.database.standing import as_owner
 from accounts.models import AuditEvent, Namespace, Team
 from incidents.engine import maintain, run_round
 from monitors.models import Heartbeat
@@ -33,7 +34,7 @@ def make_namespaces(team: Team, *names: str) -> None:
 
 
 def make_event(team: Team, *, days: int) -> None:
-    with connection.cursor() as cursor:
+    with scope(team=team), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO accounts_auditevent (id, team_id, at, transaction, request, actor, by, "
             "address, action, kind, thing_id, thing_name, before, after) VALUES "
@@ -144,7 +145,7 @@ def test_no_trigger_is_on_what_every_push_writes(db: None) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_triggers_that_nobody_declares_any_more_go_with_the_next_migrate(team: Team) -> None:
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION audit_gone() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'still here'; END $$;"

@@ -8,6 +8,7 @@ import pytest
 from django.core import mail
 from django.db import connection
 
+from accounts.database.standing import as_owner
 from accounts.models import Membership
 from incidents.delivery.pool import deliver_here
 from incidents.engine import run_round
@@ -124,7 +125,8 @@ def test_a_ladder_that_cannot_be_climbed_keeps_nobody_elses_pages(team, monitor,
 
 def test_a_policy_that_is_gone_when_its_rule_matches_leaves_the_owners(team, monitor, ana, owner):
     policy = policy_of(team, (0, [ana]))
-    with connection.cursor() as cursor:  # as after a deletion between the engine's two looks
+    # As after a deletion between the engine's two looks.
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("DELETE FROM incidents_escalationpolicy WHERE id = %s", [policy.pk])
         cursor.execute("SET session_replication_role = DEFAULT")

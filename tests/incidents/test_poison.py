@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django_scopes import scopes_disabled
 
+from accounts.database.standing import as_owner
 from incidents.lifecycle.advance import advance
 from incidents.models import AlertRule, Delivery, Incident
 from monitors.models import Transition
@@ -31,13 +32,15 @@ def test_a_transition_that_cannot_be_handled_holds_up_no_other() -> None:
     with scopes_disabled(), connection.cursor() as cursor:
         for each in (poison, monitor):
             push(each, "fail")
-        cursor.execute(REFUSE)
+        with as_owner():
+            cursor.execute(REFUSE)
         try:
             assert advance() == (1, 1)
             assert [i.monitor_id for i in Incident.objects.all()] == [monitor.pk]
             assert Transition.objects.get(handled_at=None).monitor_id == poison.pk
         finally:
-            cursor.execute("DROP FUNCTION refuse CASCADE")
+            with as_owner():
+                cursor.execute("DROP FUNCTION refuse CASCADE")
         assert advance() == (1, 1)
         assert Incident.objects.filter(monitor_id=poison.pk).exists()
 

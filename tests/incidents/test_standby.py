@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils.timezone import now
 
+from accounts.database.standing import as_owner
 from config.procfile import STAGES
 from incidents.delivery.pool import SenderPool
 from incidents.engine import deliver_round, maintain, run_round, stamp, stamp_ages
@@ -176,11 +177,13 @@ def test_maintenance_that_fails_does_not_keep_the_standby_from_its_work(team, st
     push(create_monitor(team=team, name="m")[0], "fail")
     ListeningGap.objects.create(started_at="2020-01-01T00:00Z", ended_at="2020-01-02T00:00Z")
     with connection.cursor() as cursor:
-        cursor.execute(REFUSE)
+        with as_owner():
+            cursor.execute(REFUSE)
         try:
             standby.look(0.0)
         finally:
-            cursor.execute("DROP FUNCTION refuse CASCADE")
+            with as_owner():
+                cursor.execute("DROP FUNCTION refuse CASCADE")
     assert len(incidents()) == 1
     assert not ListeningGap.objects.exists()  # nor the other steps from theirs
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django_scopes import scopes_disabled
 
+from accounts.database.standing import as_owner
 from monitors.partitions import days_left, drop_old_partitions, ensure_partitions, partition_days
 from monitors.queries import database_now
 from tests.monitors.pushing import make_monitors, push, results
@@ -15,7 +16,7 @@ from tests.racing import at_once, session, start, wait_for_lock
 
 
 def drop(day) -> None:
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE monitors_pushresult_{day:%Y%m%d}")
 
 
