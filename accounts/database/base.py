@@ -68,11 +68,11 @@ class _Tells:
         return super().copy(*args, **kwargs)  # type: ignore[misc]
 
 
-class Cursor(_Tells, base.Cursor):  # type: ignore[misc]
+class Cursor(_Tells, base.Cursor):
     """Django's cursor."""
 
 
-class ServerSideCursor(_Tells, base.ServerSideCursor):  # type: ignore[misc]
+class ServerSideCursor(_Tells, base.ServerSideCursor):
     """Django's cursor whose rows stay at the server."""
 
 
@@ -124,15 +124,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> Any:
         """Return a cursor that tells."""
-        if name is None:
-            cursor = super().create_cursor()
-        else:
-            assert self.connection is not None
-            cursor = ServerSideCursor(
-                self.connection, name=name, scrollable=False, withhold=self.connection.autocommit
-            )
-            like = super().create_cursor()
-            cursor._adapters = like.adapters  # with Django's time zone
+        cursor: Any = super().create_cursor(name)
+        if name is not None:
+            cursor.__class__ = ServerSideCursor  # Django names its own class outright
         cursor.teller = self
         return cursor
 
@@ -165,22 +159,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not _Known.found:
             missing = f"the database roles {' and '.join(roles)} are missing or not granted to us"
             if must:
-                raise ImproperlyConfigured(f"DATABASE_ROLE: {missing} (docs/operator.md).")
+                raise ImproperlyConfigured(f"DATABASE_ROLE: {missing} (docs/database-roles.md).")
             if looked_at is None:
-                log.warning("%s: row-level security is off (docs/operator.md)", missing)
+                log.warning("%s: row-level security is off (docs/database-roles.md)", missing)
         return _Known.found
 
     def _rollback(self) -> None:
         self.told = None
-        super()._rollback()
+        super()._rollback()  # type: ignore[misc]
 
     def _commit(self) -> None:
         try:
-            super()._commit()
+            super()._commit()  # type: ignore[misc]
         except BaseException:
             self.told = None  # a constraint that waited for the commit undid it
             raise
-
-    def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)
-        self.told = None

@@ -121,7 +121,8 @@ def as_owner() -> Iterator[None]:
 @contextmanager
 def _connection_of_its_own() -> Iterator[None]:
     ours = connections[DEFAULT_DB_ALIAS]
-    theirs = type(ours)({**ours.settings_dict, **settings.OWNER_DATABASE}, DEFAULT_DB_ALIAS)
+    login: Any = settings.OWNER_DATABASE
+    theirs = type(ours)({**ours.settings_dict, **login}, DEFAULT_DB_ALIAS)
     connections[DEFAULT_DB_ALIAS] = theirs
     try:
         yield

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError, connection
 
+from accounts.database.standing import unscoped
 from statuspages.engine.ageing import renew_pages
 from statuspages.engine.automation import write_posts
 from statuspages.engine.planned import run_plans
@@ -23,6 +24,7 @@ STEPS: tuple[Callable[[], object], ...] = (
 )
 
 
+@unscoped
 def run_steps(steps: tuple[Callable[[], object], ...] = STEPS) -> None:
     """Run each step; one that fails is logged, and the others run all the same."""
     for step in steps:
