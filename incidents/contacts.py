@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 
+from accounts.database.standing import unscoped
 from incidents.models import ContactMethod
 from incidents.routing import within_hours
 
@@ -78,6 +79,7 @@ def as_method(row: ContactMethod, delay_seconds: int = 0) -> Method:
     )
 
 
+@unscoped
 def ensure_account_methods(membership_ids: Iterable[UUID]) -> None:
     """Give members without any contact method their verified account address as one."""
     with transaction.atomic(), connection.cursor() as cursor:

@@ -26,6 +26,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from accounts.database.standing import unscoped
 from monitors.models import ListeningGap
 from monitors.schedule import Cron, Gap, Window, due_at
 
@@ -104,6 +105,7 @@ WHERE h.monitor_id = ANY(%(ids)s::uuid[])
 """
 
 
+@unscoped
 def sweep_batch(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
     """Judge up to `limit` monitors whose alarm rang; return how many, and how many were silent.
 

@@ -13,6 +13,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from accounts.database.standing import unscoped
+
 LEASE_SECONDS = 30
 SENDERS = 8
 # One team leaves two senders to the others, whatever its subscribers' servers do.
@@ -162,6 +164,7 @@ def put_in_line() -> int | None:
     return int(count)
 
 
+@unscoped
 def claim(*, limit: int, per_team: int = MOST_PER_TEAM) -> list[Leased]:
     """Lease up to `limit` due messages, fairly over the teams."""
     with transaction.atomic(), connection.cursor() as cursor:

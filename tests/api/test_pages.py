@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
+from accounts.database.standing import as_owner
 from accounts.ids import uuid7
 from accounts.models import Team
 from monitors.models import Monitor, PushResult, Transition
@@ -162,7 +163,7 @@ def test_a_page_of_results_is_read_from_the_index(api: Api, team: Team) -> None:
     monitor = MonitorFactory(team=team)
     start = now() - timedelta(hours=2)
     results_of(monitor, [start + timedelta(seconds=n) for n in range(3000)])
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("ANALYZE monitors_pushresult")
     first = api.get(f"monitors/{monitor.pk}/results?limit=10")
     with connection.execute_wrapper(_explain_results) as _:

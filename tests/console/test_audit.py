@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import Client
 from django.utils.timezone import now
+from django_scopes import scope
 
 from accounts.access import access_for_member
 from accounts.audit import acting
@@ -140,7 +141,7 @@ def test_a_link_that_acknowledges_is_its_receivers_deed(owner, people):
 def test_an_instant_is_told_in_the_readers_zone(owner, people):
     people.owner.timezone = "Asia/Tokyo"
     people.owner.save()
-    with acting(people.owner.email):
+    with scope(team=people.team), acting(people.owner.email):
         people.team.delete_at = now() + timedelta(days=7)
         people.team.save()
     page = look(owner)

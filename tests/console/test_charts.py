@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 from django.utils.timezone import now
+from django_scopes import scope, scopes_disabled
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -159,16 +160,17 @@ def test_percentiles_come_from_the_results(people, monitor):
     rows.append((until - timedelta(minutes=40), 7.0))
     rows.append((until - timedelta(minutes=30), None))
     rows.append((until - timedelta(hours=2), 9_999.0))
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         for received_at, latency in rows:
             cursor.execute(
                 "INSERT INTO monitors_pushresult (id, team_id, monitor_id, received_at, status, "
                 "latency_ms) VALUES (%s, %s, %s, %s, 'pass', %s)",
                 [uuid7(), people.team.pk, monitor.pk, received_at, latency],
             )
-    found, is_sample = read_buckets(
-        team_id=people.team.pk, monitor_id=monitor.pk, span=span_of("1h", until)
-    )
+    with scope(team=people.team):
+        found, is_sample = read_buckets(
+            team_id=people.team.pk, monitor_id=monitor.pk, span=span_of("1h", until)
+        )
     assert not is_sample
     assert [b.count for b in found] == [1, 100]
     assert (found[1].median, found[1].high) == (50.5, pytest.approx(95.05))
@@ -177,16 +179,17 @@ def test_percentiles_come_from_the_results(people, monitor):
 
 def test_many_results_are_sampled_within_every_bucket(people, monitor):
     until = now()
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO monitors_pushresult (id, team_id, monitor_id, received_at, status, "
             "latency_ms) SELECT gen_random_uuid(), %s, %s, %s - n * interval '0.3 seconds', "
             "'pass', 10 + n %% 2 FROM generate_series(1, %s) n",
             [people.team.pk, monitor.pk, until, WHOLE + 1_000],
         )
-    found, is_sample = read_buckets(
-        team_id=people.team.pk, monitor_id=monitor.pk, span=span_of("1h", until)
-    )
+    with scope(team=people.team):
+        found, is_sample = read_buckets(
+            team_id=people.team.pk, monitor_id=monitor.pk, span=span_of("1h", until)
+        )
     assert is_sample
     assert len(found) >= 88, "eleven thousand results reach back 55 minutes"
     assert {b.count for b in found[1:]} == {SLICES * PER_SLICE}
@@ -231,9 +234,11 @@ def test_quarters_count_every_incident_that_touches_them():
 def test_a_teams_day_counts_its_incidents(people, monitor):
     make_incident(monitor)
     born = now() - timedelta(hours=3)
-    day = read_day(team_id=people.team.pk, first_monitor_at=born, now=now())
+    with scope(team=people.team):
+        day = read_day(team_id=people.team.pk, first_monitor_at=born, now=now())
+        nothing = read_day(team_id=uuid7(), first_monitor_at=None, now=now())
     assert len(day.quarters) in {12, 13}, "what lies before the first monitor is a gap"
     assert [q.down for q in day.quarters[-2:]] == [0, 1]
     assert "At worst 1 incident within" in day.summary
-    assert read_day(team_id=uuid7(), first_monitor_at=None, now=now()).quarters == ()
+    assert nothing.quarters == ()
     assert QUARTERS == 96

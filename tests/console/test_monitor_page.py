@@ -43,13 +43,13 @@ def fill(monitor, *, rows, step=1.0, at=None):
     days = int(rows * step // 86_400) + 2
     make_partitions([(at - timedelta(days=n)).date() for n in range(days)])
     values = {"team": monitor.team_id, "monitor": monitor.pk, "at": at, "step": step, "rows": rows}
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(HUNDREDS, values)
 
 
 def insert(monitor, *, message=None, labels=None, at=None, status="pass"):
     at, pk = at or now(), uuid7()
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO monitors_pushresult (id, team_id, monitor_id, received_at, status, "
             "message, labels) VALUES (%s, %s, %s, %s, %s, %s, %s)",
@@ -287,7 +287,7 @@ def test_uptime_is_said_with_since_when_it_is_known(owner, people, monitor, addr
         Monitor.objects.filter(pk=monitor.pk).update(created_at=made)
     push(monitor)
     make_incident(monitor)
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE monitors_transition SET at = %s WHERE from_state = 'pending'", [made]
         )
@@ -362,7 +362,7 @@ def test_history_has_incidents_and_the_times_we_did_not_listen(owner, monitor, a
 
 
 def test_history_is_paged_to_its_end(owner, people, monitor, address):
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO monitors_transition (team_id, monitor_id, at, from_state, to_state, "
             "detail) SELECT %s, %s, now() - (200 - n) * interval '1 minute', 'up', 'down', "
@@ -393,7 +393,7 @@ def test_the_page_costs_as_many_queries_whatever_is_there(owner, people, monitor
             owner.get(address, headers={"HX-Request": "true"})
         found.append(len(done))
         fill(monitor, rows=12_000, step=2)
-        with connection.cursor() as cursor:
+        with scopes_disabled(), connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO monitors_transition (team_id, monitor_id, at, from_state, to_state, "
                 "detail) SELECT %s, %s, now() - (200 - n) * interval '1 minute', 'up', 'down', '' "

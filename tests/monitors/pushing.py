@@ -165,7 +165,7 @@ def set_clock(monitor: Monitor, at: datetime) -> None:
 
     What is unarmed stays unarmed, and an alarm that is off stays off.
     """
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE monitors_heartbeat SET check_at = CASE WHEN check_at IS NOT NULL THEN %s END, "
             "clock_from = CASE WHEN clock_from IS NOT NULL THEN %s::timestamptz END, "
