@@ -95,7 +95,7 @@ def certainly_good(slug: str, body: bytes) -> Push | None:
     return Push(
         fail=parsed.status in ("fail", "down"),
         slug=slug,
-        latency_ms=parsed.latency_ms,
+        latency_ms=None if parsed.latency_ms is None else parsed.latency_ms + 0.0,  # -0 is 0
         message=parsed.message,
         labels=parsed.labels,
     )

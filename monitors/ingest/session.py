@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 
 from monitors.ingest import listening, statement
+from monitors.ingest.measures import measured
 from monitors.ingest.push import Push
 
 CONNECT_SECONDS = 2
@@ -37,6 +38,7 @@ class Session:
             with contextlib.suppress(psycopg.Error, OSError):
                 await connection.close()
 
+    @measured
     async def record(self, pushes: list[Push]) -> list[Row]:
         """Commit a batch by one statement and return its rows. Raises psycopg.Error, OSError."""
         connection = await self._connect()
