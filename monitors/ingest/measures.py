@@ -33,10 +33,12 @@ FAILED_BATCHES = Counter(
 _OUTCOMES = {429: "limited", 503: "refused", 401: "unknown", 404: "unknown"}
 _FIRST_ERROR = 400
 
+
 def count_refusal(status: int) -> None:
     """Count the answer to a push that was not stored; what was stored, the recorder counts."""
     if status >= _FIRST_ERROR:
         PUSHES.inc(_OUTCOMES.get(status, "invalid"))
+
 
 def measured(
     commit: Callable[[Any, list[Any]], Awaitable[list[Any]]],
