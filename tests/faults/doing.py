@@ -125,8 +125,13 @@ def beside(
         program.name.removesuffix("-1"): program.command
         for program in read_procfile(PROJECT, environment={})
     }
-    differs = {k: v for k, v in whole.environment.items() if os.environ.get(k) != v}
-    own = {"STATIC_ROOT": str(whole.data / "static"), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    # Nothing of the servers that the suite itself has started.
+    surroundings = {
+        **whole.environment,
+        "PATH": program_environment({})["PATH"],
+        "STATIC_ROOT": str(whole.data / "static"),
+        **environment,
+    }
     running = []
     try:
         for name in names:
@@ -135,7 +140,7 @@ def beside(
                     subprocess.Popen(
                         commands[name],
                         cwd=PROJECT,
-                        env=program_environment({**differs, **own, **environment}),
+                        env=surroundings,
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=log,

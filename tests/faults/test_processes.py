@@ -21,6 +21,7 @@ from tests.faults.doing import (
     signal_all,
     told,
 )
+from tests.faults.invariants import query
 from tests.faults.pressing import Pressed
 from tests.providers import Provider
 from tests.system.whole import Whole, until
@@ -32,6 +33,7 @@ RATE = long_or_short("TOCSIN_FAULT_RATE", full=500, short=500)
 # other work to do as well takes longer to start them.
 ANSWERED_SHARE = 0.5 if FULL else 0.25
 SERVERS = {"valkey": signal.SIGKILL, "postgres": signal.SIGQUIT}  # pg_ctl stop -m immediate
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 VICTIMS = {**dict.fromkeys(PROGRAMS, signal.SIGKILL), **SERVERS}
 
 
@@ -89,7 +91,9 @@ def test_two_of_everything_page_once(whole: Whole, receiver: Provider) -> None:
     silent = whole.monitor("twice-silent", silent_after=5, interval=5)
     failing = [whole.monitor(f"twice-{n}", silent_after=3600) for n in range(8)]
     workers = ["worker-engine", "worker-deliver"]
-    with beside(whole, "beat", "standby", *workers * 3, PORT="0") as doubles:
+    [(sessions,)] = query(whole.data, SESSIONS)
+    with beside(whole, "beat", "standby", *workers * 3) as doubles:
+        until(lambda: query(whole.data, SESSIONS)[0][0] > sessions + 4, "they work", seconds=60)
         whole.push(silent)
         for monitor in failing:
             whole.push(monitor, "fail")
