@@ -28,6 +28,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django_scopes import scopes_disabled
 
+from accounts.internal import INTERNAL_TEAM
 from accounts.models import Membership, Plan, Team, User
 from accounts.operator import operator_acts
 from accounts.templatetags.wording import moment
@@ -230,6 +231,10 @@ class TeamAdmin(StaffAdmin[Team]):
         "created_at",
     )
     actions = ("keep_teams",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the customers' teams: the installation's own is no row to be changed."""
+        return super().get_queryset(request).exclude(pk=INTERNAL_TEAM)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list, with how many members each of its teams has: one query for all."""

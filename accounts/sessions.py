@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -24,6 +24,8 @@ from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.utils.timezone import now as clock
@@ -33,6 +35,7 @@ from accounts.models import User
 
 SIGNED_IN_AT = "signed_in_at"  # session key: Unix seconds
 NOTE_EVERY = 60  # seconds
+_JUST_BEGUN = timedelta(hours=1)  # noted, and its session is not committed yet
 _PROVED_AT = "_tocsin_proved_at"
 
 
@@ -172,3 +175,11 @@ def _live_keys(rows: Iterable[UserSession], user: User) -> set[str]:
         if any(constant_time_compare(found, known) for known in hashes):
             live.add(session.session_key)
     return live
+
+
+def drop_expired_sessions(*, now: datetime) -> None:
+    """Delete sessions that ended by themselves before `now`, and what was noted of them."""
+    with transaction.atomic():
+        Session.objects.filter(expire_date__lt=now).delete()
+        living = Session.objects.filter(session_key=OuterRef("session_key"))
+        UserSession.objects.filter(~Exists(living), created_at__lt=now - _JUST_BEGUN).delete()

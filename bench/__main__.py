@@ -225,7 +225,10 @@ def main() -> int:
     print(f"Figures: {kept.relative_to(PROJECT)}")
     whole = set(options.only) == set(PARTS) and not options.quick
     if whole or options.page:
-        PAGE.write_text(write_page(figures))
+        from bench.strain.page import join_page, kept_sections
+
+        kept_load = kept_sections(PAGE.read_text()) if PAGE.exists() else {}
+        PAGE.write_text(join_page(write_page(figures), kept_load))
         print(f"Page: {PAGE.relative_to(PROJECT)}")
     return 0
 

@@ -135,7 +135,7 @@ def fill_team(
     team = create_team(slug=TEAM, name="Bench", owner=user)
     with scopes_disabled():
         namespace = Namespace.objects.get(team=team)
-    cookie = _log_in(user)
+    cookie = log_in(user)
     ours.close()
     rest = max(1, (results - busy * DAY_SECONDS) // (monitors - busy))
     values: dict[str, Any] = {
@@ -165,7 +165,8 @@ def fill_team(
     return Filled(cookie, monitors, stored, str(row[0]))
 
 
-def _log_in(user: Any) -> str:
+def log_in(user: Any) -> str:
+    """Return the cookie of a new session of theirs."""
     from importlib import import_module
 
     from django.conf import settings

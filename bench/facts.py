@@ -27,8 +27,8 @@ def read_facts(bed: Bed) -> dict[str, str]:
         ).fetchone()
     database = dict(zip(SETTINGS, row, strict=True))
     return {
-        "commit": _commit(),
-        "processor": f"{len(os.sched_getaffinity(0))} cores, {_processor()}",
+        "commit": read_commit(),
+        "processor": read_processor(),
         "memory": f"{_memory_gigabytes():.0f} GB",
         "kernel": f"{platform.system()} {platform.release()}",
         "file system": _file_system(bed.data),
@@ -42,7 +42,9 @@ def read_facts(bed: Bed) -> dict[str, str]:
     }
 
 
-def _commit() -> str:
+def read_commit() -> str:
+    """Return the commit that is checked out, and whether files were changed since."""
+
     def git(*arguments: str) -> str:
         done = subprocess.run(
             ["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False
@@ -54,6 +56,11 @@ def _commit() -> str:
         return (git("rev-parse", "--short", "HEAD") or "unknown") + changed
     except OSError:
         return "unknown"
+
+
+def read_processor() -> str:
+    """Return how many cores there are for us, and of what kind."""
+    return f"{len(os.sched_getaffinity(0))} cores, {_processor()}"
 
 
 def _processor() -> str:

@@ -23,8 +23,8 @@ MEMBER_ID = TEAM_ID.replace("7001-8000", "7004-8000")
 # Teams with one owner each, whose address is verified.
 MAKE_TEAMS = f"""
 WITH n AS (SELECT generate_series(0, %(teams)s - 1) AS i), teams AS (
-  INSERT INTO accounts_team (id, slug, name, created_at)
-  SELECT {TEAM_ID}, 'bench-' || i, 'Bench ' || i, now() FROM n
+  INSERT INTO accounts_team (id, slug, name, created_at, delete_asked_by)
+  SELECT {TEAM_ID}, 'bench-' || i, 'Bench ' || i, now(), '' FROM n
 ), namespaces AS (
   INSERT INTO accounts_namespace (team_id, id, name, created_at)
   SELECT {TEAM_ID}, {NAMESPACE_ID}, 'bench-' || i, now() FROM n
@@ -37,8 +37,9 @@ WITH n AS (SELECT generate_series(0, %(teams)s - 1) AS i), teams AS (
   INSERT INTO account_emailaddress (user_id, email, verified, "primary")
   SELECT {USER_ID}, 'owner-' || i || '@bench.example', true, true FROM n
 )
-INSERT INTO accounts_membership (team_id, id, user_id, role, created_at)
-SELECT {TEAM_ID}, {MEMBER_ID}, {USER_ID}, 'owner', now() FROM n
+INSERT INTO accounts_membership
+  (team_id, id, user_id, role, given_name, created_at, accepted_at)
+SELECT {TEAM_ID}, {MEMBER_ID}, {USER_ID}, 'owner', '', now(), now() FROM n
 """
 
 # name: make_monitors
@@ -47,7 +48,8 @@ MAKE_MONITORS = f"""
 INSERT INTO monitors_monitor (team_id, id, namespace_id, name, description, "interval",
   silent_after, grace, cron, cron_timezone, failures_to_open, passes_to_close, severity, labels,
   require_token, arm_on_create, runbook_url, created_at, updated_at)
-SELECT {TEAM_ID}, {MONITOR_ID}, {NAMESPACE_ID}, 'worker-' || i, '', {CADENCE_SECONDS}, 90, 0, '',
+SELECT {TEAM_ID}, {MONITOR_ID}, {NAMESPACE_ID}, 'worker-' || i, '', {CADENCE_SECONDS},
+  %(window)s, 0, '',
   '', 1, 1, 'critical',
   jsonb_build_object('region', 'region-' || i %% 7, 'service', 'service-' || i %% 50),
   false, false, '', now(), now()
@@ -131,7 +133,8 @@ def grow(bed: Bed, population: Population, *, monitors: int) -> Population:
 
 
 def _make_monitors(connection: psycopg.Connection[tuple[object, ...]], monitors: int) -> None:
-    connection.execute(MAKE_MONITORS, {"teams": TEAMS, "monitors": monitors})
+    values = {"teams": TEAMS, "monitors": monitors, "window": 90}
+    connection.execute(MAKE_MONITORS, values)
     connection.execute(MAKE_HEARTBEATS)
     connection.execute(MAKE_KEYS)
     for table in ("monitors_monitor", "monitors_heartbeat", "monitors_pushkey"):

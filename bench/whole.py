@@ -25,9 +25,10 @@ from typing import Any
 import psycopg
 
 from bench.installation import _free_port
+from config import embedded
 from config.installation import PROJECT, Layout
 
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0  # a machine may be busy with other things
 
 
 @dataclass(frozen=True)
@@ -99,16 +100,16 @@ class Installation:
                 start_new_session=True,
             )
         try:
-            self._wait_ready()
+            self._wait_ready(process)
             yield
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
             process.wait(30)
 
-    def _wait_ready(self) -> None:
+    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.request("GET", "/readyz")[0] == 200:
                     return
@@ -173,13 +174,21 @@ class Installation:
 
 
 @contextlib.contextmanager
-def made_up(parent: Path | None) -> Iterator[Installation]:
-    """Run an installation on a new directory below `parent`, and clear up at the end."""
+def made_up(parent: Path | None, *, track_commits: bool = False) -> Iterator[Installation]:
+    """Run an installation on a new directory below `parent`, and clear up at the end.
+
+    With `track_commits` the database keeps the time of each commit (`pg_xact_commit_timestamp`).
+    """
     data = Path(tempfile.mkdtemp(prefix="tocsin-bench-up-", dir=parent))
     data.chmod(0o755)
     installation = Installation(data)
     layout = Layout(data)
     try:
+        if track_commits:
+            embedded.prepare(data, durable=True)
+            # Where ALTER SYSTEM writes: the configuration itself is written anew at each start.
+            with (layout.cluster / "postgresql.auto.conf").open("a") as settings:
+                settings.write("track_commit_timestamp = on\n")
         with installation.running():
             yield installation
     finally:

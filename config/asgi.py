@@ -17,12 +17,16 @@ django.setup()
 from django.conf import settings
 
 from accounts.api.problems import CONTENT_TYPE, problem
+from accounts.observing import start_observing
+from config import csp
 from config.django_handler import ThreadedHandler
 from config.hosts import Hosts
+from config.requests import BUSY as BUSY_ANSWERS
 from monitors import ingest
 from monitors.ingest.body import BodyOutcome, read_body, replay
 from monitors.ingest.lane import Event, LaneRefused, Receive, Scope, Send, fast_slug, try_lane
 from monitors.ingest.limits import PushLimits, Refusal, push_limits
+from monitors.ingest.measures import count_refusal
 from monitors.ingest.recorder import Recorder
 from statuspages.serving.lane import PREFIX as PAGES
 from statuspages.serving.lane import PageLane
@@ -30,11 +34,17 @@ from statuspages.serving.source import Source
 
 # Paths that answer on any Host, as pushes do: machines reach us by names of their own.
 ANY_HOST = frozenset({"/readyz", "/readyz/", "/metrics", "/metrics/", "/internal/tls-ask"})
+WATCHDOG = "/watchdog"  # our own receiver: reached by whatever name CANARY_URL gives
 BODY_LIMITED = ("/api/push/", "/api/ping/")
 MOST_QUEUED = 128
 QUEUE_SECONDS = 5.0
 MOST_BODY = 4 * 1024 * 1024
 BODY_SECONDS = 20.0
+# What Django's middleware would say of an answer that is no page.
+INERT = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", csp.NOTHING.encode()),
+)
 BUSY = "Too many requests are waiting. Try again in a second."
 
 
@@ -68,6 +78,7 @@ class Application:
                 listens = settings.TOCSIN_ROLE != "web"
                 self.recorder = Recorder(ingest.connection_parameters, listens=listens)
                 ingest.use_recorder(self.recorder)
+                start_observing()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 ingest.use_recorder(None)
@@ -86,6 +97,9 @@ class Application:
         elif path in ANY_HOST:
             self._set_host(scope)
             await self._serve_django(scope, receive, send)
+        elif path == WATCHDOG:
+            self._set_host(scope)
+            await self._serve_page(scope, receive, send)
         elif settings.TOCSIN_ROLE == "ingest":
             await _problem(send, 404, "Not found.")
         else:
@@ -126,11 +140,12 @@ class Application:
         if self._limits is not None:
             slug, refusal = _count_push(self._limits, scope, slug)
             if refusal is not None:
+                count_refusal(429)
                 await _problem(send, 429, refusal.text, wait=refusal.wait)
                 return
         if slug is not None and self.recorder is not None and outcome is BodyOutcome.COMPLETE:
             try:
-                if await try_lane(self.recorder, slug, body, send):
+                if await try_lane(self.recorder, slug, body, send, scope.get("tocsin.request_id")):
                     return
             except LaneRefused as refused:
                 scope["tocsin.refused"] = refused.cause
@@ -146,14 +161,14 @@ class Application:
         # Four busy views in a process take nine tenths of the lane's speed, and every view takes
         # a connection: a bounded number runs, a bounded number waits, the rest comes again.
         if self._queued >= MOST_QUEUED:
-            await _problem(send, 503, BUSY)
+            await _busy(scope, send)
             return
         self._queued += 1
         try:
             async with asyncio.timeout(QUEUE_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
-            await _problem(send, 503, BUSY)
+            await _busy(scope, send)
             return
         finally:
             self._queued -= 1
@@ -185,6 +200,13 @@ def _count_push(
     return slug, limits.check_monitor(*known)
 
 
+async def _busy(scope: Scope, send: Send) -> None:
+    BUSY_ANSWERS.inc()
+    if scope["path"].startswith(BODY_LIMITED):
+        count_refusal(503)
+    await _problem(send, 503, BUSY)
+
+
 async def _plain(
     send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
@@ -192,7 +214,11 @@ async def _plain(
     start: Event = {
         "type": "http.response.start",
         "status": status,
-        "headers": [*(headers or (content_type,)), (b"content-length", b"%d" % len(body))],
+        "headers": [
+            *(headers or (content_type,)),
+            (b"content-length", b"%d" % len(body)),
+            *INERT,
+        ],
     }
     await send(start)
     await send({"type": "http.response.body", "body": body})

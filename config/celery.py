@@ -6,10 +6,14 @@ Tasks carry no state, results are not stored, and a hung broker costs two second
 
 from __future__ import annotations
 
+import logging.config
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
+
+from accounts.observing import start_observing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -65,10 +69,26 @@ app.conf.update(
         },
         "tidy_pages": {"task": "statuspages.tasks.tidy", "schedule": 3600.0},
         "tidy": {"task": "incidents.tasks.tidy", "schedule": 60.0},
+        # Here they only wake threads: see config/tasks.py.
+        "canary": {"task": "config.tasks.canary", "schedule": TICK_SECONDS},
+        "watch": {"task": "config.tasks.watch", "schedule": TICK_SECONDS},
         "erase_teams": {"task": "incidents.tasks.erase_teams", "schedule": 60.0},
         "maintain": {"task": "incidents.tasks.maintain", "schedule": 3600.0},
     },
     beat_max_loop_interval=1,
     timezone="UTC",
 )
-app.autodiscover_tasks(["incidents", "statuspages"])
+app.autodiscover_tasks(["incidents", "statuspages", "config"])
+
+
+@signals.setup_logging.connect
+def keep_logging(**_: Any) -> None:
+    """Log as the settings say: Celery would write lines of its own form."""
+    logging.config.dictConfig(settings.LOGGING)
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def observe(**_: Any) -> None:
+    """Share what this process counts; its pool is `solo`, so that nothing is forked."""
+    start_observing()

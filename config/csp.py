@@ -122,11 +122,13 @@ class ContentSecurityPolicy:
         request.csp_nonce = made  # type: ignore[attr-defined]
         response = self.get_response(request)
         headers = response.headers
+        is_page = headers.get("Content-Type", "").startswith("text/html")
+        if is_page:
+            headers.setdefault("Permissions-Policy", PERMISSIONS)
         if "Content-Security-Policy" in headers:
             return response
-        if headers.get("Content-Type", "").startswith("text/html"):
+        if is_page:
             headers["Content-Security-Policy"] = _policy_of(request, made.used)
-            headers.setdefault("Permissions-Policy", PERMISSIONS)
         else:
             headers["Content-Security-Policy"] = NOTHING
         return response

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from http import HTTPStatus
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
@@ -20,6 +22,7 @@ DETAILS = {
     403: "This is not allowed.",
     404: "Not found.",
     500: "Something went wrong here. It has been noted.",
+    503: "The database does not answer. Try again in a second.",
 }
 
 
@@ -37,8 +40,9 @@ def _answer_alone(request: HttpRequest, status: int) -> HttpResponse:
     """Answer with a page that asks nothing: neither who looks, nor which host was asked for."""
     if request.path.startswith("/api/"):
         return problem_response(status, DETAILS[status])
+    template = "500.html" if status == HTTPStatus.SERVICE_UNAVAILABLE else f"{status}.html"
     try:
-        page = render_to_string(f"{status}.html", {"csp_nonce": getattr(request, "csp_nonce", "")})
+        page = render_to_string(template, {"csp_nonce": getattr(request, "csp_nonce", "")})
     except Exception:  # whatever is wrong with the page, this is an answer still
         logger.exception("the page of an error cannot be made")
         plain = "text/plain; charset=utf-8"
@@ -62,5 +66,9 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
-    """Answer 500 without touching the database: it may be what is wrong."""
+    """Answer 500, or 503 while the database is away, without touching the database."""
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        answer = _answer_alone(request, 503)
+        answer.headers["Retry-After"] = "1"
+        return answer
     return _answer_alone(request, 500)

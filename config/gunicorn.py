@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 
+from config.logs import log_form, logging_config
 from config.processes import die_with_parent
 
 bind = os.environ.get("BIND") or f"127.0.0.1:{os.environ.get('PORT') or 8000}"
@@ -21,8 +22,9 @@ timeout = 60
 graceful_timeout = 5  # the supervisor waits for 6
 keepalive = 75
 control_socket_disable = True
-accesslog = None  # a push URL holds a credential
+accesslog = None  # a push URL holds a credential; Django's requests are logged by config.requests
 loglevel = "warning"
+logconfig_dict = logging_config(log_form(os.environ), level=os.environ.get("LOG_LEVEL") or "INFO")
 
 
 def post_fork(server: object, worker: object) -> None:

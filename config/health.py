@@ -1,9 +1,7 @@
-"""Is it alive, is it ready, and in numbers: `/readyz` and `/metrics` (`/healthz` is in asgi.py)."""
+"""Is it ready: `/readyz`, and the readings that `/metrics` and the staff's health page share."""
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 from typing import Any
 
 import redis
@@ -13,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
-from accounts.api.problems import problem_response
 from incidents.engine import stamp_ages
 from monitors.partitions import DAYS_ALARM, days_left
 
@@ -24,7 +21,8 @@ SWEEP_SECONDS = 15.0
 
 # name: readiness
 # Seconds since the listening stamp, and the age of the oldest thing that should be done by now. A
-# message that waits for an earlier one to arrive is not late.
+# message that waits for an earlier one to arrive is not late, nor is silence that is held back.
+# And since when our own pushes, and the watchdog's rounds, went well.
 READINESS = """
 SELECT
   (SELECT extract(epoch FROM clock_timestamp() - at) FROM monitors_listeningstamp WHERE id = 1),
@@ -32,19 +30,13 @@ SELECT
     WHERE state IN ('pending', 'sending') AND (paced OR after_id IS NULL)),
   (SELECT extract(epoch FROM clock_timestamp() - min(at)) FROM monitors_transition
     WHERE handled_at IS NULL),
-  (SELECT extract(epoch FROM clock_timestamp() - min(check_at)) FROM monitors_heartbeat
-    WHERE check_at IS NOT NULL)
-"""
-
-# name: counts
-# What there is, by kind.
-COUNTS = """
-SELECT 'tocsin_monitors', 'state', state, count(*) FROM monitors_heartbeat GROUP BY state
-UNION ALL
-SELECT 'tocsin_incidents_unresolved', 'state', state, count(*) FROM incidents_incident
-  WHERE state <> 'resolved' GROUP BY state
-UNION ALL
-SELECT 'tocsin_deliveries', 'state', state, count(*) FROM incidents_delivery GROUP BY state
+  (SELECT greatest(0, extract(epoch FROM least(clock_timestamp(),
+      (SELECT deaf_from FROM monitors_canary WHERE held_until > clock_timestamp()),
+      (SELECT held_from FROM monitors_massguard WHERE held_until > clock_timestamp()))
+    - min(check_at))) FROM monitors_heartbeat WHERE check_at IS NOT NULL HAVING count(*) > 0),
+  (SELECT extract(epoch FROM clock_timestamp() - good_at) FROM monitors_canary),
+  (SELECT extract(epoch FROM clock_timestamp() - max(ended_at)) FROM incidents_watchround
+    WHERE result = 'well')
 """
 
 
@@ -56,7 +48,7 @@ def read_engine() -> dict[str, float | None]:
     """Return what `/readyz`, `/metrics` and the staff's health page go by; ages in seconds."""
     with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute(READINESS)
-        listening, outbox, transitions, due = cursor.fetchone()
+        listening, outbox, transitions, due, canary, watchdog = cursor.fetchone()
     ages = stamp_ages()
 
     def freshest(part: str) -> float | None:
@@ -70,6 +62,8 @@ def read_engine() -> dict[str, float | None]:
         "sweep_lag_seconds": _age(due),
         "engine_seconds": freshest("engine"),
         "deliver_seconds": freshest("deliver"),
+        "canary_seconds": _age(canary),
+        "watchdog_seconds": _age(watchdog),
         "partition_days": float(days_left(now=now())),
     }
 
@@ -120,37 +114,3 @@ def ready(request: HttpRequest) -> HttpResponse:
     answer = JsonResponse({"ready": not stale, "stale": stale}, status=503 if stale else 200)
     answer._has_been_logged = True  # type: ignore[attr-defined]  # whoever asks is told; no log line
     return answer
-
-
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus text to loopback, or to who knows METRICS_TOKEN."""
-    if not _may_read(request):
-        return problem_response(404, "Not found.")
-    readings = read_engine()
-    lines = []
-    for name, value in readings.items():
-        if value is not None:
-            lines += [f"# TYPE tocsin_{name} gauge", f"tocsin_{name} {value:.3f}"]
-    with scopes_disabled(), connection.cursor() as cursor:
-        cursor.execute(COUNTS)
-        rows = cursor.fetchall()
-    typed = set()
-    for name, label, key, count in rows:
-        if name not in typed:
-            typed.add(name)
-            lines.append(f"# TYPE {name} gauge")
-        lines.append(f'{name}{{{label}="{key}"}} {count}')
-    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")
-
-
-def _may_read(request: HttpRequest) -> bool:
-    token = settings.METRICS_TOKEN
-    given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
-    if token:
-        return hmac.compare_digest(given.encode(), token.encode())
-    try:
-        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    # A proxy on this machine would make everybody look like loopback: it says whom it speaks for.
-    return address.is_loopback and "HTTP_X_FORWARDED_FOR" not in request.META

@@ -194,7 +194,9 @@ def _configure(layout: Layout, owner: Owner, *, durable: bool) -> None:
     lines = [f"{name} = {_quoted(value)}" for name, value in settings.items()]
     header = "# Written anew at each start; lasting changes belong into ALTER SYSTEM.\n"
     write_as(owner, layout.cluster / "postgresql.conf", header + "\n".join(lines) + "\n")
-    write_as(owner, layout.cluster / "pg_hba.conf", "local all all peer map=tocsin\n")
+    # The second line is for pg_basebackup.
+    hosts = "local all all peer map=tocsin\nlocal replication all peer map=tocsin\n"
+    write_as(owner, layout.cluster / "pg_hba.conf", hosts)
     callers = {Owner.of(os.geteuid()).name, owner.name}
     maps = "".join(f'tocsin "{name}" {DATABASE}\n' for name in sorted(callers))
     write_as(owner, layout.cluster / "pg_ident.conf", maps)

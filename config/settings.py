@@ -17,7 +17,7 @@ import bootstrap_wrapper
 import environ
 
 from accounts.limits import Limit, parse_limit
-from config import embedded, sign_in
+from config import embedded, logs, sign_in
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -75,6 +75,27 @@ OUTBOUND_ALLOW = tuple(
     if cidr.strip()
 )
 
+# --- who watches the watcher ------------------------------------------------------------------
+# Where our own pushes go, to try the public path; elsewhere only if we cannot reach BASE_URL.
+CANARY_URL = env.str("CANARY_URL", f"http://127.0.0.1:{PORT}" if EMBEDDED else BASE_URL).rstrip("/")
+CANARY_SECONDS = env.int("CANARY_SECONDS", 5)  # 0: none
+CANARY_GAP_SECONDS = env.int("CANARY_GAP_SECONDS", 300)  # at most so much of an hour is held back
+WATCHDOG_SECONDS = env.int("WATCHDOG_SECONDS", 600)  # 0: none
+WATCHDOG_URL = env.str("WATCHDOG_URL", "")  # pinged each minute while all is well
+MASS_GUARD_SECONDS = min(60, env.int("MASS_GUARD_SECONDS", 30))  # 0: nothing is held back
+MASS_GUARD_TEAMS = env.int("MASS_GUARD_TEAMS", 3)
+MASS_GUARD_MONITORS = env.int("MASS_GUARD_MONITORS", 50)
+MASS_GUARD_PERCENT = env.int("MASS_GUARD_PERCENT", 20)
+OPERATOR_EMAIL = tuple(
+    address.strip() for address in env.str("OPERATOR_EMAIL", "").split(",") if address.strip()
+)
+OPERATOR_GAP_SECONDS = env.int("OPERATOR_GAP_SECONDS", 10)  # shorter gaps are told to nobody
+# Parts of the engine that the standby begins where their stamps are old: stamp, function.
+STANDBY_PARTS = (
+    ("canary", "config.tasks.start_canary"),
+    ("watch", "config.tasks.start_watching"),
+)
+
 # --- status pages ---------------------------------------------------------------------------
 PAGES_EXPORT_DIR = env.str("PAGES_EXPORT_DIR", "")  # public pages are written here as files too
 # Who is asked for the proof of a custom domain, as address or address:port; else the system's.
@@ -119,6 +140,7 @@ INSTALLED_APPS = [
     "manifests",
 ]
 MIDDLEWARE = [
+    "config.requests.ObserveRequests",
     "django.middleware.security.SecurityMiddleware",
     "config.csp.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -168,6 +190,10 @@ DATABASES["default"]["OPTIONS"]["pool"] = {
     "max_size": DJANGO_SLOTS + 4,
     "timeout": 2,
     "max_idle": 60,
+    # A pool that goes on trying doubles its pauses, and all wait for it long after the database has
+    # come back: give up, and let the next request try anew.
+    "reconnect_timeout": 1,
+    "reconnect_failed": lambda pool: pool.drain(),  # what it still has is broken too
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"]["connect_timeout"] = 5
@@ -259,10 +285,18 @@ X_FRAME_OPTIONS = "DENY"
 # people to https, while devices that push may speak plain http and follow no redirect; subdomains
 # of BASE_URL's host, and a browser's preload list, are not ours to bind.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
+# There is no SECURE_PROXY_SSL_HEADER: it would believe anybody. The server takes X-Forwarded-Proto
+# and X-Forwarded-For from the addresses in FORWARDED_ALLOW_IPS alone (config/httpserver.py).
 if BASE_URL.startswith("https:"):
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https"
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "config.cache.SharedCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "tocsin",
+    }
+}
 
 # --- mail -----------------------------------------------------------------------------------
 MAIL_DIR = TOCSIN_DATA / "mail"
@@ -348,28 +382,14 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# --- logs: no slug and no token ever reaches one --------------------------------------------
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"redact": {"()": "config.redaction.RedactSecrets"}},
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
-    },
-    "handlers": {
-        "nowhere": {"class": "logging.NullHandler"},
-        "console": {
-            "class": "logging.StreamHandler",
-            "filters": ["redact"],
-            "formatter": "line",
-        },
-    },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {
-        # A 4xx is the caller's matter; only our own failures are worth a line.
-        "django.request": {"handlers": ["console"], "level": "ERROR", "propagate": False},
-        # Its failures to connect reach the caller, who says so once.
-        "psycopg.pool": {"handlers": ["console"], "level": "CRITICAL", "propagate": False},
-        "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
-    },
-}
+# --- what operators watch: no slug and no token ever reaches a log ---------------------------
+OBSERVER = "config.telemetry.start"
+METRICS_DIR = env.str("METRICS_DIR", str(TOCSIN_DATA / "run" / "metrics"))  # of this machine alone
+try:
+    LOGGING: dict[str, Any] = logs.logging_config(
+        logs.log_form(os.environ),
+        level=env.str("LOG_LEVEL", "") or "INFO",
+        access=logs.logs_requests(os.environ),
+    )
+except ValueError as error:
+    raise environ.ImproperlyConfigured(str(error)) from error

@@ -22,14 +22,16 @@ from django_scopes import scopes_disabled
 
 from accounts.database.standing import as_owner
 from accounts.durations import say_duration
+from accounts.internal import INTERNAL_TEAM
 from config import health
 from config.celery import app
+from config.figures import BAD, WELL, Figure
+from config.watch_figures import watch_figures
 from incidents.engine import stamp_ages
 from monitors.models import ListeningGap
 from monitors.partitions import DAYS_ALARM
 from tocsin import __version__
 
-WELL, BAD, UNKNOWN, PLAIN = "well", "bad", "unknown", "plain"
 QUEUE_LIMIT = 500  # messages: each task is put in once a second, and expires
 CONNECTIONS_PERCENT = 80
 DISK_PERCENT = 10
@@ -61,32 +63,8 @@ GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %s
 _SENT = """
 SELECT kind = 'email', count(*) FILTER (WHERE state = 'delivered'),
   count(*) FILTER (WHERE state = 'failed')
-FROM incidents_delivery WHERE id >= %s GROUP BY 1
+FROM incidents_delivery WHERE id >= %s AND team_id <> %s GROUP BY 1
 """
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One thing that is measured: a value in words, its limit, how it is, and the remedy."""
-
-    name: str
-    label: str
-    value: str
-    number: float | None = None
-    limit: str = ""
-    state: str = PLAIN
-    remedy: str = ""
-
-    @property
-    def icon(self) -> str:
-        """The shape that stands beside the state's word."""
-        return {WELL: "up", BAD: "down", UNKNOWN: "pending"}.get(self.state, "")
-
-    @property
-    def word(self) -> str:
-        """The state in a word."""
-        words = {WELL: _("Well"), BAD: _("Not well"), UNKNOWN: _("Unknown")}
-        return words.get(self.state, "")
 
 
 @dataclass(frozen=True)
@@ -104,6 +82,7 @@ def read_figures(*, now: datetime) -> list[Group]:
         return [
             Group(_("Pushes and engine"), list(_engine(engine))),
             Group(_("Messages"), list(_messages(engine, now=now))),
+            Group(_("Who watches the watcher"), list(watch_figures(now=now))),
             Group(_("Queues"), list(_queues())),
             Group(_("Processes"), list(_processes())),
             Group(_("Database"), list(_database(engine))),
@@ -207,7 +186,7 @@ def _messages(engine: dict[str, float | None], *, now: datetime) -> Iterator[Fig
     )
     since = UUID(int=int((now - timedelta(days=1)).timestamp() * 1000) << 80)
     with connection.cursor() as cursor:
-        cursor.execute(_SENT, [since])
+        cursor.execute(_SENT, [since, INTERNAL_TEAM])
         ended = {is_mail: (sent, failed) for is_mail, sent, failed in cursor.fetchall()}
     yield _failures(
         "mails_failed",

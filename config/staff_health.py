@@ -10,8 +10,10 @@ from django.views.decorators.http import require_safe
 
 from accounts.console.pages import is_htmx, teams_of
 from accounts.models import User
+from config.figures import BAD
 from config.staff import staff_page
-from config.staff_figures import BAD, GAP_DAYS, Group, read_figures, read_gaps, read_tables
+from config.staff_figures import GAP_DAYS, Group, read_figures, read_gaps, read_tables
+from incidents.watching.notices import latest_notices
 from monitors.models import ListeningGap
 from monitors.queries import database_now
 
@@ -29,6 +31,7 @@ def show_health(request: HttpRequest) -> HttpResponse:
         "groups": groups,
         "wrong": wrong,
         "gaps": [(gap, (gap.ended_at - gap.started_at).total_seconds()) for gap in gaps],
+        "notices": latest_notices(),
         "gap_days": GAP_DAYS,
         "tables": tables,
         "now": now,
@@ -58,7 +61,20 @@ def _as_json(
         },
         "tables": tables,
         "gaps": [
-            {"started_at": gap.started_at.isoformat(), "ended_at": gap.ended_at.isoformat()}
+            {
+                "started_at": gap.started_at.isoformat(),
+                "ended_at": gap.ended_at.isoformat(),
+                "cause": gap.cause,
+            }
             for gap in gaps
+        ],
+        "notices": [
+            {
+                "kind": notice.kind,
+                "at": notice.at.isoformat(),
+                "mailed_at": notice.mailed_at.isoformat() if notice.mailed_at else None,
+                "text": notice.text,
+            }
+            for notice in latest_notices()
         ],
     }

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 from django_scopes import scope, scopes_disabled
 
 from accounts.console.pages import teams_of
+from accounts.internal import INTERNAL_TEAM
 from accounts.models import SLUG_PATTERN, ApiKey, Membership, Role, Team, User
 from accounts.operator import note_view
 from accounts.plans import history_days, monitor_quota
@@ -63,7 +64,7 @@ def list_teams(request: HttpRequest) -> HttpResponse:
     """Find a team by its short name, its name or a member's whole address."""
     search = request.GET.get("q", "").replace("\x00", "").strip()[:254]
     with scopes_disabled():
-        teams = Team.objects.select_related("plan").order_by("slug")
+        teams = Team.objects.exclude(pk=INTERNAL_TEAM).select_related("plan").order_by("slug")
         if search:
             theirs = Membership.objects.filter(user__email__iexact=search).values("team_id")
             teams = teams.filter(

@@ -6,13 +6,15 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.api.problems import not_found
-from config import health, wellknown
+from config import health, metrics, wellknown
+from incidents.watching import receiving
 from monitors.badges import show_badge
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("monitors.api.push_urls")),
     re_path(r"^readyz/?$", health.ready),
-    re_path(r"^metrics/?$", health.metrics),
+    re_path(r"^metrics/?$", metrics.metrics),
+    path("watchdog", receiving.receive),
     path("robots.txt", wellknown.robots),
     path("favicon.ico", wellknown.favicon),
     re_path(r"^badge/(?P<key>[0-9A-Za-z]{22})\.(?P<form>svg|json)$", show_badge),

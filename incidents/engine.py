@@ -17,12 +17,14 @@ from django_scopes import scopes_disabled
 from accounts.audit_log import drop_old_events
 from accounts.models import KeptAnswer
 from accounts.plans import kept_days
+from accounts.sessions import drop_expired_sessions
 from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.pool import SenderPool
 from incidents.lifecycle.advance import advance
 from incidents.lifecycle.escalating import fire_steps
 from incidents.lifecycle.timers import open_released, settle_flapping, wake_incidents
 from incidents.maintenance.maintenances import refresh_spans
+from incidents.measures import measured_round
 from incidents.models import ContactPace
 from incidents.notifications.contacting import forget_codes
 from incidents.notifications.handoffs import announce_handoffs, look_for_leavers
@@ -75,6 +77,7 @@ def stamp_ages() -> dict[str, float]:
         return {name: float(age) for name, age in cursor.fetchall()}
 
 
+@measured_round("engine")
 def run_round(*, runner: str = "engine") -> int:
     """Sweep, turn transitions into incidents, fire the steps that are due, while there is work.
 
@@ -106,6 +109,7 @@ def _guarded(part: Callable[[], int]) -> int:
         return 0
 
 
+@measured_round("deliver")
 def deliver_round(pool: SenderPool, *, runner: str = "deliver") -> int:
     """Send what is due; return how many messages were handed to the senders."""
     with scopes_disabled():
@@ -158,6 +162,7 @@ def maintain(*, runner: str = "maintain") -> None:
         lambda: _drop_old_events(at),
         lambda: refresh_spans(now=at, limit=CLEAN_ROWS),
         lambda: PushKey.objects.filter(expires_at__lt=at).delete(),
+        lambda: drop_expired_sessions(now=at),
         lambda: ListeningGap.objects.filter(ended_at__lt=old).delete(),
         lambda: ContactPace.objects.filter(last_at__lt=receipts).delete(),
     ]

@@ -13,10 +13,10 @@ from monitors.models import EngineStamp, ListeningGap
 class GapAdmin(StaffAdmin[ListeningGap]):
     """Times in which no push could be accepted."""
 
-    list_display = ("started_at", "ended_at", "lasted")
+    list_display = ("started_at", "ended_at", "lasted", "cause")
     ordering = ("-started_at",)
     date_hierarchy = "started_at"
-    fields = readonly_fields = ("started_at", "ended_at", "lasted")
+    fields = readonly_fields = ("started_at", "ended_at", "lasted", "cause")
 
     def lasted(self, obj: ListeningGap) -> timedelta:
         """Return how long the gap was."""

@@ -47,10 +47,16 @@ def current_gaps(*, now: datetime, since: datetime) -> list[Gap]:
     """Return the listening gaps after `since`, one that still lasts included."""
     gaps = gaps_since(since)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT at FROM monitors_listeningstamp WHERE id = 1")
+        cursor.execute(
+            "SELECT at, (SELECT deaf_from FROM monitors_canary WHERE held_until > %s) "
+            "FROM monitors_listeningstamp WHERE id = 1",
+            [now],
+        )
         row = cursor.fetchone()
     if row and now - row[0] >= timedelta(seconds=GAP_SECONDS):
         gaps.append(Gap(row[0], now))
+    if row and row[1] is not None and row[1] < now:
+        gaps.append(Gap(row[1], now))
     return gaps
 
 

@@ -9,7 +9,8 @@ alarm again or writes the silence. Two statements in one transaction:
    so an edit or a push that was committed a moment before is seen.
 
 Time is judged up to the listening stamp, not up to now: what happened after the last moment in
-which we could accept a push is not known yet. While nobody listens, nobody is found silent. The
+which we could accept a push is not known yet. While nobody listens, nobody is found silent; where
+the canary says that the stamp is wrong, its last word counts (`monitors.canary`). The
 stamp is read once, before the gaps: should we come back from an outage in the middle of a batch, a
 new stamp would otherwise be compared with deadlines that know nothing of the new gap.
 
@@ -27,6 +28,8 @@ from typing import Any
 from django.db import connection, transaction
 
 from accounts.database.standing import unscoped
+from monitors.canary import judged_until
+from monitors.mass_guard import find_wave, hold, is_holding
 from monitors.models import ListeningGap
 from monitors.schedule import Cron, Gap, Window, due_at
 
@@ -35,10 +38,6 @@ BROKEN_SCHEDULE_SECONDS = 600
 LOCK_KEY = 7_203_001  # pg_advisory_xact_lock: one sweep at a time, whoever runs it
 
 log = logging.getLogger(__name__)
-
-# name: listened
-# Until when we are known to have listened.
-LISTENED = "SELECT at FROM monitors_listeningstamp WHERE id = 1"
 
 # name: claim
 # Lock heartbeats whose alarm rang before the listening stamp.
@@ -115,21 +114,33 @@ def sweep_batch(*, limit: int = BATCH_ROWS) -> tuple[int, int]:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
         if not cursor.fetchone()[0]:
             return 0, 0
-        cursor.execute(LISTENED)
-        stamp = cursor.fetchone()
-        if stamp is None:
+        until = judged_until(cursor)
+        if until is None or is_holding(cursor):
             return 0, 0
-        until: datetime = stamp[0]
         cursor.execute(CLAIM, {"limit": limit, "until": until})
         ids: list[Any] = cursor.fetchone()[0]
         if not ids:
             return 0, 0
-        cursor.execute(APPLY_FIXED, {"ids": ids, "until": until})
-        judged = cursor.fetchall()
-        left = set(ids) - {row[0] for row in judged}
-        if left:
-            judged += _judge_irregular(cursor, list(left), until)
-    return len(ids), sum(1 for _, is_silent in judged if is_silent)
+        with transaction.atomic():
+            silent = _judge(cursor, ids, until)
+            wave = find_wave(cursor, silent, until)
+            if wave is not None:
+                transaction.set_rollback(True)
+        if wave is not None:
+            hold(cursor, wave)
+            log.error("%s silences of %s teams at once are held back", wave.monitors, wave.teams)
+            return 0, 0
+    return len(ids), len(silent)
+
+
+def _judge(cursor: Any, ids: list[Any], until: datetime) -> list[Any]:
+    """Set the alarms of claimed monitors or write their silence; return those found silent."""
+    cursor.execute(APPLY_FIXED, {"ids": ids, "until": until})
+    judged = cursor.fetchall()
+    left = set(ids) - {row[0] for row in judged}
+    if left:
+        judged += _judge_irregular(cursor, list(left), until)
+    return [monitor_id for monitor_id, is_silent in judged if is_silent]
 
 
 def sweep(*, most_batches: int = 100) -> int:

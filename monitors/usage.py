@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.database.standing import unscoped
+from accounts.internal import INTERNAL_TEAM
 from accounts.models import Team
 from monitors.models import UsageDay
 
@@ -37,7 +38,7 @@ FROM (
     (SELECT count(*) FROM monitors_monitor m WHERE m.team_id = t.id) AS monitors,
     p.rate, coalesce(p.currency, '') AS currency
   FROM accounts_team t LEFT JOIN accounts_plan p ON p.id = t.plan_id
-  WHERE t.id BETWEEN %(first)s AND %(last)s
+  WHERE t.id BETWEEN %(first)s AND %(last)s AND t.id <> %(internal)s
 ) c
 LEFT JOIN monitors_usageday n ON n.team_id = c.team_id AND n.day = c.day
 WHERE n.team_id IS NULL OR n.monitors < c.monitors
@@ -69,7 +70,7 @@ CROSS JOIN LATERAL generate_series(
   l.day + interval '1 day', (clock_timestamp() AT TIME ZONE 'UTC')::date - interval '1 day',
   interval '1 day'
 ) AS d(day)
-WHERE t.id BETWEEN %(first)s AND %(last)s
+WHERE t.id BETWEEN %(first)s AND %(last)s AND t.id <> %(internal)s
 ORDER BY l.team_id, d.day
 ON CONFLICT (team_id, day) DO NOTHING
 """
@@ -81,7 +82,7 @@ def count_team(team_id: UUID) -> None:
     It comes before the locks of heartbeats (see `monitors.services`).
     """
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"first": team_id, "last": team_id})
+        cursor.execute(_COUNT, {"first": team_id, "last": team_id, "internal": INTERNAL_TEAM})
 
 
 @unscoped
@@ -97,7 +98,8 @@ def count_teams() -> int:
     while ids:
         for statement in (_FILL, _COUNT):
             with connection.cursor() as cursor:
-                cursor.execute(statement, {"first": ids[0], "last": ids[-1]})
+                span = {"first": ids[0], "last": ids[-1], "internal": INTERNAL_TEAM}
+                cursor.execute(statement, span)
                 written += cursor.rowcount
         ids = list(teams.filter(pk__gt=ids[-1])[:_TEAMS])
     return written

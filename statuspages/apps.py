@@ -22,6 +22,8 @@ class StatuspagesConfig(AppConfig):
         ("pages", "statuspages.tasks.start_round"),
         ("subscribers", "statuspages.tasks.start_telling"),
     )
+    # What takes this room's messages as sent after a restore (incidents.restoring).
+    restore_parts = ("statuspages.subscribers.restoring.take_as_sent",)
     # What a demo has of this room: called with the team, who does it, and the time.
     demo_parts = ("statuspages.demo.make_page",)
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from rest_framework import exceptions
@@ -101,11 +102,20 @@ def _waited_in_vain(error: BaseException) -> bool:
     return cause is not None
 
 
-def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the problem for an exception of a view; None lets Django treat it as a 500."""
+def _unavailable(error: Exception) -> Unavailable | None:
+    """Return what to say where the database was not to be had, None for any other error."""
     if _waited_in_vain(error):
         log.warning("a change gave up waiting for a lock: %s", type(error).__name__)
-        error = Unavailable("Another change of the same things is under way. Try again.")
+        return Unavailable("Another change of the same things is under way. Try again.")
+    if isinstance(error, (OperationalError, InterfaceError)):
+        log.warning("no database for a request: %s", error)
+        return Unavailable("It is not known to be done: the database does not answer. Try again.")
+    return None
+
+
+def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the problem for an exception of a view; None lets Django treat it as a 500."""
+    error = _unavailable(error) or error
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):

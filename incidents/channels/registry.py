@@ -15,6 +15,7 @@ from incidents.channels import (
     telegram,
     twilio_sms,
     twilio_voice,
+    watchdog,
     webhook,
 )
 from incidents.channels.base import ChannelKind
@@ -37,6 +38,14 @@ KINDS: dict[str, ChannelKind] = {
         webhook,
     )
 }
+
+# What no team can choose.
+OURS: dict[str, ChannelKind] = {watchdog.KIND.name: watchdog.KIND}
+
+
+def find_sender(name: str) -> ChannelKind | None:
+    """Return the kind that sends messages to `name`, our own ones included."""
+    return KINDS.get(name) or OURS.get(name)
 
 
 def kind(name: str) -> ChannelKind:

@@ -171,6 +171,16 @@ class Leased:
     first_tried_at: datetime | None
     config: dict[str, Any] | None
 
+    def about(self) -> dict[str, object]:
+        """Return what log lines about this message say that they are about."""
+        monitor = self.payload.get("monitor")
+        return {
+            "team_id": self.team_id,
+            "monitor_id": monitor.get("id") if isinstance(monitor, dict) else None,
+            "incident_id": self.incident_id,
+            "delivery_id": self.id,
+        }
+
 
 def claim(*, limit: int, per_team: int = MOST_PER_TEAM) -> list[Leased]:
     """Lease up to `limit` due messages, fairly over the teams."""

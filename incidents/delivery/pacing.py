@@ -25,7 +25,7 @@ from django.db import connection
 
 from accounts.ids import uuid7
 from incidents.channels.base import DIGEST
-from incidents.channels.registry import KINDS
+from incidents.channels.registry import KINDS, OURS
 
 # So many due at once are sent one by one, and so many may follow each other within a minute.
 MOST_AT_ONCE = 3
@@ -181,7 +181,7 @@ def pace_contacts() -> None:
 
 
 def _machines() -> list[str]:
-    return [name for name, kind in KINDS.items() if not kind.digests]
+    return [name for name, kind in (KINDS | OURS).items() if not kind.digests]
 
 
 def _decide(cursor: Any, named: dict[str, Any], due: int, pace: _Pace) -> None:

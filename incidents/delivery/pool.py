@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import connection
 
+from accounts.observing import about
 from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.outbox import Leased, claim
 from incidents.delivery.sender import send_leased
@@ -60,15 +61,16 @@ class SenderPool:
 
 
 def _send(leased: Leased) -> str:
-    try:
-        return send_leased(leased)
-    except Exception:
-        # What cannot be recorded is sent again with the same key when its lease runs out.
-        log.exception("delivery %s was not recorded", leased.id)
-        return "lost"
-    finally:
-        # Back to the connection pool: a thread between messages holds none.
-        connection.close()
+    with about(**leased.about()):
+        try:
+            return send_leased(leased)
+        except Exception:
+            # What cannot be recorded is sent again with the same key when its lease runs out.
+            log.exception("delivery %s was not recorded", leased.id)
+            return "lost"
+        finally:
+            # Back to the connection pool: a thread between messages holds none.
+            connection.close()
 
 
 def deliver_here() -> int:

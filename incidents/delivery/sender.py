@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from time import perf_counter
 
 from django.db import connection, transaction
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
+from accounts.observing import working
 from incidents.channels.base import DIGEST, FIRING, OPENED, Message, Outcome
-from incidents.channels.registry import KINDS
+from incidents.channels.registry import KINDS, find_sender
 from incidents.delivery.aftermath import start_resending, tell_timelines
 from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, rearm, record
+from incidents.measures import ATTEMPTS, SENDING
 from incidents.models import Channel, ContactMethod, Incident, IncidentState
 from incidents.notifications.compose import queue_disabled_method_notice, queue_disabled_notice
 from incidents.notifications.links import Link, acknowledge_url
@@ -31,13 +34,19 @@ def send_leased(leased: Leased) -> str:
     No transaction and no connection is held while the provider answers.
     """
     connection.close_if_unusable_or_obsolete()
-    outcome = _attempt(leased)
-    with scopes_disabled():
-        return _record(leased, outcome)
+    with working("delivery", **leased.about(), kind=leased.kind, event=leased.event):
+        started = perf_counter()
+        outcome = _attempt(leased)
+        SENDING.observe(perf_counter() - started, leased.kind)
+        ATTEMPTS.inc(leased.kind, outcome.kind)
+        with scopes_disabled():
+            state = _record(leased, outcome)
+        log.info("delivery of %s by %s: %s", leased.event, leased.kind, state)
+    return state
 
 
 def _attempt(leased: Leased) -> Outcome:
-    kind = KINDS.get(leased.kind)
+    kind = find_sender(leased.kind)
     config = leased.config
     if leased.direct:
         config = {"to": [leased.contact.removeprefix("email:")]}

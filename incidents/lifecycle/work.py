@@ -12,6 +12,7 @@ from django.db import connection
 
 from accounts.models import Team
 from accounts.teams import owner_addresses_by_team
+from incidents.measures import note_changes
 from incidents.models import (
     Channel,
     Delivery,
@@ -154,6 +155,7 @@ class Work:
         if gone:
             HeldOutage.objects.filter(monitor_id__in=gone).delete()
         insert_rows(HeldOutage, list(self.held_anew.values()))
+        note_changes(self.created, self.ended.values())
 
 
 def event_row(

@@ -14,6 +14,7 @@ from incidents.models.maintenance import Maintenance, MaintenanceMonitor, Mainte
 from incidents.models.oncall import Rotation, RotationLayer, RotationMember, RotationOverride
 from incidents.models.policies import EscalationPolicy, EscalationStep, EscalationTarget
 from incidents.models.rules import AlertRule, AlertRuleChannel, empty_match
+from incidents.models.watching import NoticeKind, OperatorNotice, WatchRound
 
 __all__ = [
     "AlertRule",
@@ -33,11 +34,14 @@ __all__ = [
     "Maintenance",
     "MaintenanceMonitor",
     "MaintenanceSpan",
+    "NoticeKind",
     "Notification",
+    "OperatorNotice",
     "Rotation",
     "RotationLayer",
     "RotationMember",
     "RotationOverride",
     "TimelineEvent",
+    "WatchRound",
     "empty_match",
 ]

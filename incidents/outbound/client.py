@@ -1,4 +1,4 @@
-"""One POST to a URL that a tenant chose: address pinned, bounded in time and size.
+"""One request to a URL that a tenant chose: address pinned, bounded in time and size.
 
 Built on http.client and ssl. requests-hardened was read first and does not fit: it judges and
 uses only the first resolved address, knows no exceptions but loopback, and, like requests and
@@ -85,12 +85,49 @@ def post(
     `timeout_seconds` limits one connect, send or receive, `deadline_seconds` all of it together.
     An answer that breaks off counts as none. Raises Refused, Unreachable or TimedOut.
     """
+    return _ask(
+        "POST",
+        url,
+        body,
+        headers,
+        allow,
+        timeout_seconds,
+        deadline_seconds,
+        resolve=resolve,
+        tls=tls,
+    )
+
+
+def get(
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    allow: Sequence[Network],
+    timeout_seconds: float = 10,
+    deadline_seconds: float = 15,
+) -> Reply:
+    """Ask for `url` and return the complete answer; limits and errors are those of `post`."""
+    return _ask("GET", url, b"", headers, allow, timeout_seconds, deadline_seconds)
+
+
+def _ask(
+    method: str,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    allow: Sequence[Network],
+    timeout_seconds: float,
+    deadline_seconds: float,
+    *,
+    resolve: Resolve = socket.getaddrinfo,
+    tls: ssl.SSLContext | None = None,
+) -> Reply:
     deadline = _Deadline(timeout_seconds, deadline_seconds)
     try:
         target = read_url(url)
         addresses = _judge(target, _look_up(target, resolve, deadline), allow)
         with _connect(target, addresses, deadline, tls) as sock:
-            return _exchange(_Wire(sock, deadline), target, body, headers)
+            return _exchange(_Wire(sock, deadline), target, method, body, headers)
     except UnsafeUrl as error:
         raise Refused(f"refused: {error}") from None
     except TimeoutError:
@@ -191,17 +228,20 @@ def _connect(
     raise AssertionError("there is always an address")
 
 
-def _exchange(wire: _Wire, target: Target, body: bytes, headers: Mapping[str, str]) -> Reply:
+def _exchange(
+    wire: _Wire, target: Target, method: str, body: bytes, headers: Mapping[str, str]
+) -> Reply:
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.auto_open = 0
     connection.sock = wire
-    connection.putrequest("POST", target.path, skip_host=True, skip_accept_encoding=True)
+    connection.putrequest(method, target.path, skip_host=True, skip_accept_encoding=True)
     fixed = {
         "Host": target.host_header,
         "Accept-Encoding": "identity",
         "Connection": "close",
-        "Content-Length": str(len(body)),
     }
+    if method == "POST":
+        fixed["Content-Length"] = str(len(body))
     for name, value in ({"User-Agent": "Tocsin"} | dict(headers) | fixed).items():
         connection.putheader(name, value)
     connection.endheaders(body)

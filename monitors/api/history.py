@@ -20,11 +20,12 @@ from monitors.api.filters import RESULT_FILTERS, filter_results, read_days
 from monitors.api.serializers import ResultSerializer, TransitionSerializer, UptimeSerializer
 from monitors.history import shown_results
 from monitors.models import Monitor, PushResult, Transition
-from monitors.queries import database_now
+from monitors.queries import current_gaps, database_now
 from monitors.uptime import Change, measure_uptime
 
 DEFAULT_DAYS = 30
 MOST_DAYS = 90
+MOST_GAPS = 100
 BY_RECEIPT = PageOrder((("received_at", parse_instant), ("id", UUID)))
 BY_SEQUENCE = PageOrder((("id", parse_integer),))
 
@@ -130,6 +131,10 @@ class MonitorHistory(TenantViewSet):
             "uptime": None if found.ratio is None else round(found.ratio, 6),
             "down_seconds": round(found.down_seconds),
             "known_seconds": round(found.known_seconds),
+            "not_listening": [
+                {"from": max(gap.started_at, start), "to": gap.ended_at}
+                for gap in reversed(current_gaps(now=now, since=start)[-MOST_GAPS:])
+            ],
         }
         return Response(UptimeSerializer(body).data)
 

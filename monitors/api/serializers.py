@@ -191,6 +191,16 @@ class TransitionSerializer(serializers.Serializer[Any]):
         }
 
 
+class NotListeningSerializer(serializers.Serializer[Any]):
+    """A time in which the installation could accept no push: no silence of the monitor's."""
+
+    to = serializers.DateTimeField()
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields, `from` among them."""
+        return {"from": serializers.DateTimeField(), **super().get_fields()}
+
+
 class UptimeSerializer(serializers.Serializer[Any]):
     """How much of a time a monitor was up; time spent pending or paused is not known time."""
 
@@ -199,6 +209,11 @@ class UptimeSerializer(serializers.Serializer[Any]):
     uptime = serializers.FloatField(allow_null=True, help_text="0 to 1; null if nothing is known.")
     down_seconds = serializers.IntegerField()
     known_seconds = serializers.IntegerField()
+    not_listening = NotListeningSerializer(
+        many=True,
+        help_text="When this installation could accept no push, newest first, 100 at most. "
+        "Deadlines were extended by these times, and nobody was paged for them.",
+    )
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields, `from` among them."""

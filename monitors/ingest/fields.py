@@ -103,7 +103,7 @@ def _latency(value: Any, *, typed: bool) -> float | None:
         raise invalid("latency_ms", message) from error
     if not (math.isfinite(number) and 0 <= number <= MOST_LATENCY_MS):
         raise invalid("latency_ms", message)
-    return number
+    return number + 0.0  # -0 is 0
 
 
 def _check_text(field: str, text: str) -> None:

@@ -8,11 +8,14 @@ view that is the contract. A table of cases is driven through both ways and comp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from time import perf_counter
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from monitors.ingest.measures import ANSWERS
 from monitors.ingest.push import NotStored, Push, TooManyWaiting
 from monitors.ingest.recorder import Recorder
 
@@ -49,6 +52,8 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     ) = None
 
 
+# As config.requests has it: nothing else of a request comes back in a header of ours.
+_sane_id = re.compile(rb"[0-9A-Za-z][0-9A-Za-z._:-]{7,63}").fullmatch
 _decode = msgspec.json.Decoder(_Body).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -77,6 +82,8 @@ def fast_slug(scope: Scope) -> str | None:
             has_length = len(value) <= 5 and value.isdigit() and int(value) <= MOST_BYTES
         elif name in _OTHERS_MATTER:
             return None
+        elif name == b"x-request-id" and _sane_id(value):
+            scope["tocsin.request_id"] = value
     return slug if json_body and has_length else None
 
 
@@ -95,14 +102,17 @@ def certainly_good(slug: str, body: bytes) -> Push | None:
     return Push(
         fail=parsed.status in ("fail", "down"),
         slug=slug,
-        latency_ms=parsed.latency_ms,
+        latency_ms=None if parsed.latency_ms is None else parsed.latency_ms + 0.0,  # -0 is 0
         message=parsed.message,
         labels=parsed.labels,
     )
 
 
-async def try_lane(recorder: Recorder, slug: str, body: bytes, send: Send) -> bool:
+async def try_lane(
+    recorder: Recorder, slug: str, body: bytes, send: Send, request_id: bytes | None = None
+) -> bool:
     """Store the push and answer 201; False if Django has to answer (nothing was stored then)."""
+    started = perf_counter()
     push = certainly_good(slug, body)
     if push is None:
         return False
@@ -115,17 +125,21 @@ async def try_lane(recorder: Recorder, slug: str, body: bytes, send: Send) -> bo
     if answer is None:
         return False
     payload = _encode(answer)
+    echo = () if request_id is None else ((b"x-request-id", request_id),)
     await send(
         {
             "type": "http.response.start",
             "status": 201,
             "headers": [
+                *echo,
                 (b"content-type", b"application/json"),
                 (b"content-length", b"%d" % len(payload)),
+                (b"x-content-type-options", b"nosniff"),
             ],
         }
     )
     await send({"type": "http.response.body", "body": payload})
+    ANSWERS.observe(perf_counter() - started)
     return True
 
 

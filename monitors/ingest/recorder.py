@@ -8,6 +8,7 @@ is, the more pushes share a commit (docs/adr/0003).
    kept.
 2. Commit them by one statement (monitors.ingest.statement).
 3. Answer each caller; what the statement says must come again goes back to the head of the queue.
+   Pushes whose monitor's row somebody holds wait aside for it (monitors.ingest.held).
 4. If the statement failed, halve the batch until the poison is alone. If the connection was lost,
    nobody knows what was committed: every caller of the batch is told to come again.
 
@@ -26,6 +27,7 @@ from typing import Any
 import psycopg
 
 from monitors.ingest import listening
+from monitors.ingest.held import Held, Waiting
 from monitors.ingest.push import (
     Answer,
     NotStored,
@@ -44,11 +46,10 @@ PLACE_SECONDS = 1.0
 PLACE_LOOK_SECONDS = 0.005
 BATCH_SECONDS = 6.0  # the whole statement, the network included
 
-# The database is slow or somebody holds a row: halving such a batch would only double the wait.
-PATIENCE_ERRORS = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
+# The database is slow: halving such a batch would only double the wait.
+PATIENCE_ERRORS = (psycopg.errors.QueryCanceled,)
 
 log = logging.getLogger(__name__)
-Waiting = tuple[Push, "asyncio.Future[Answer | None]"]
 Key = Any
 
 
@@ -68,6 +69,7 @@ class Recorder:
         self._stamps = listens
         self._queue: deque[Waiting] = deque()
         self._waiting_per_key: dict[Key, int] = {}
+        self._held = Held(_key)
         self._patient = 0
         self._failing_until = 0.0
         self._wake = asyncio.Event()
@@ -99,7 +101,7 @@ class Recorder:
 
     def submit(self, push: Push) -> asyncio.Future[Answer | None]:
         """Queue a push and return the future of its answer. Raises TooManyWaiting or NotStored."""
-        if self._stopping or len(self._queue) >= MOST_WAITING:
+        if self._stopping or len(self._queue) + len(self._held) >= MOST_WAITING:
             raise NotStored
         key = _key(push)
         waiting = self._waiting_per_key.get(key, 0)
@@ -130,11 +132,14 @@ class Recorder:
     # --- the loop ---------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while not (self._stopping and not self._queue):
+        while not (self._stopping and not self._queue and not self._held):
             if not self._queue:
                 await self._sleep()
-            batch = self._take()
+            batch: list[Waiting] = []
             try:
+                if self._held.look_in(now=self._loop.time()) == 0:
+                    await self._look_at_held()
+                batch = self._take()
                 if batch:
                     await self._commit(batch)
                 if self._loop.time() >= self._next_stamp and not self._stopping:
@@ -143,12 +148,16 @@ class Recorder:
                         await self._stamp()
             except Exception:
                 log.exception("recorder round failed")
-                self._refuse(batch)
+                self._fail(batch)
 
     async def _sleep(self) -> None:
-        """Wait for a push, or until the next stamp is due."""
+        """Wait for a push, or until the next stamp or look is due."""
         self._wake.clear()
         delay = self._next_stamp - self._loop.time()
+        look = self._held.look_in(now=self._loop.time())
+        if look is not None:
+            # While it stops, nobody will stamp: only the held are waited for.
+            delay = look if self._stopping else min(delay, look)
         if delay > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
@@ -158,19 +167,23 @@ class Recorder:
         batch: list[Waiting] = []
         keys: set[Key] = set()
         later: list[Waiting] = []
+        behind: list[Waiting] = []
         queue = self._queue
         while queue and len(batch) < MOST_IN_BATCH:
             item = queue.popleft()
             key = _key(item[0])
-            if key in keys:
+            if self._held.holds(key):
+                behind.append(item)
+            elif key in keys:
                 later.append(item)
             else:
                 keys.add(key)
                 batch.append(item)
         queue.extendleft(reversed(later))
+        self._give_up(self._held.add(behind, now=self._loop.time()))
         return batch
 
-    async def _commit(self, batch: list[Waiting], *, is_retry: bool = False) -> None:
+    async def _commit(self, batch: list[Waiting]) -> None:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
                 rows = await self._session.record([push for push, _ in batch])
@@ -179,12 +192,15 @@ class Recorder:
                 # 4. Lost: whether it was committed is not known.
                 log.warning("pushes not stored, connection lost: %s", type(error).__name__)
                 await self._session.close()
-                self._refuse(batch)
-            elif isinstance(error, psycopg.errors.LockNotAvailable) and not is_retry:
-                await self._commit_unlocked(batch)
+                self._fail(batch)
+            elif isinstance(error, psycopg.errors.LockNotAvailable):
+                # Nothing was stored. The next look, at once, shows whose rows are held; halving
+                # would pay the lock's patience once for every half.
+                self._failing_until = self._loop.time() + listening.GAP_SECONDS
+                self._give_up(self._held.add(batch, now=self._loop.time()))
             elif len(batch) == 1 or isinstance(error, PATIENCE_ERRORS):
                 log.warning("push not stored: %s", type(error).__name__)
-                self._refuse(batch)
+                self._fail(batch)
             else:
                 half = len(batch) // 2
                 await self._commit(batch[:half])
@@ -208,22 +224,27 @@ class Recorder:
                 self._answer(push, future, None)
         self._queue.extendleft(reversed(again))
 
-    async def _commit_unlocked(self, batch: list[Waiting]) -> None:
-        """Commit those pushes of a batch whose heartbeats nobody holds; refuse the others.
-
-        Halving would pay the lock's patience once for every half.
-        """
+    async def _look_at_held(self) -> None:
+        """Put back in front what waits aside and can be stored now; refuse what waited too long."""
+        pushes = self._held.look(now=self._loop.time())
+        free: set[int] = set()
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                free = await self._session.unlocked([push for push, _ in batch])
+                free = await self._session.unlocked(pushes)
         except (psycopg.Error, TimeoutError, OSError):
-            await self._session.close()
-            self._refuse(batch)
-            return
-        self._refuse([item for n, item in enumerate(batch) if n not in free])
-        rest = [item for n, item in enumerate(batch) if n in free]
-        if rest:
-            await self._commit(rest, is_retry=True)
+            await self._session.close()  # they were not stored, and may wait for a new one
+        else:
+            if len(free) < len(pushes):
+                self._failing_until = 0.0  # rows are held, not the tables
+        freed, expired = self._held.take(free, now=self._loop.time())
+        self._queue.extendleft(reversed(freed))
+        self._give_up(expired)
+
+    def _give_up(self, expired: list[Waiting]) -> None:
+        """Refuse what waited too long for a row; that others can be stored is as true as before."""
+        if expired:
+            log.warning("pushes not stored, their rows are held: %d", len(expired))
+            self._refuse(expired)
 
     def _answer(
         self, push: Push, future: asyncio.Future[Answer | None], answer: Answer | None
@@ -232,11 +253,14 @@ class Recorder:
         if not future.done():
             future.set_result(answer)
 
-    def _refuse(self, batch: list[Waiting]) -> None:
+    def _fail(self, batch: list[Waiting]) -> None:
         # Whoever cannot store a push must not say that pushes can be stored, until one was stored
         # again or none has come for a while.
         if batch:
             self._failing_until = self._loop.time() + listening.GAP_SECONDS
+        self._refuse(batch)
+
+    def _refuse(self, batch: list[Waiting]) -> None:
         for push, future in batch:
             if future.cancelled():
                 self._release(push)
@@ -246,6 +270,7 @@ class Recorder:
                 future.exception()  # retrieved here: a caller that hung up must not be logged
 
     def _release(self, push: Push) -> None:
+        self._held.forget(push)
         key = _key(push)
         left = self._waiting_per_key.get(key, 1) - 1
         if left > 0:

@@ -11,6 +11,7 @@ import psycopg
 
 from accounts.database.standing import engine_sql
 from monitors.ingest import listening, statement
+from monitors.ingest.measures import measured
 from monitors.ingest.push import Push
 
 CONNECT_SECONDS = 2
@@ -38,6 +39,7 @@ class Session:
             with contextlib.suppress(psycopg.Error, OSError):
                 await connection.close()
 
+    @measured
     async def record(self, pushes: list[Push]) -> list[Row]:
         """Commit a batch by one statement and return its rows. Raises psycopg.Error, OSError."""
         connection = await self._connect()

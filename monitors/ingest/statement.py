@@ -18,7 +18,7 @@ import re
 # Settings of the connection that runs the statement.
 SESSION = """
 SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off;
-SET jit = off; SET statement_timeout = '5s'; SET lock_timeout = '500ms';
+SET jit = off; SET statement_timeout = '5s'; SET lock_timeout = '250ms';
 SET idle_in_transaction_session_timeout = '5s'; SET plan_cache_mode = force_generic_plan
 """
 
@@ -45,12 +45,21 @@ def compact(sql: str) -> str:
 
 
 # name: unlocked
-# Which pushes of a batch could be stored now; the locks it takes end with it.
+# Which pushes of a batch wait for nobody now: their monitor's row is free, or there is none. The
+# locks that it takes end with it.
 UNLOCKED = """
-SELECT b.n FROM jsonb_to_recordset(%(batch)s::jsonb) AS b(n int, slug text, monitor uuid)
-LEFT JOIN monitors_pushkey k ON k.value = b.slug
-JOIN monitors_heartbeat h ON h.monitor_id = coalesce(b.monitor, k.monitor_id)
-FOR UPDATE OF h SKIP LOCKED
+WITH named AS MATERIALIZED (
+  SELECT b.n, coalesce(b.monitor, k.monitor_id) AS monitor_id
+  FROM jsonb_to_recordset(%(batch)s::jsonb) AS b(n int, slug text, monitor uuid)
+  LEFT JOIN monitors_pushkey k ON k.value = b.slug
+), free AS MATERIALIZED (
+  SELECT h.monitor_id FROM monitors_heartbeat h
+  WHERE h.monitor_id IN (SELECT monitor_id FROM named)
+  FOR UPDATE SKIP LOCKED
+)
+SELECT n FROM named
+WHERE monitor_id IS NULL OR monitor_id IN (SELECT monitor_id FROM free)
+  OR NOT EXISTS (SELECT FROM monitors_heartbeat h WHERE h.monitor_id = named.monitor_id)
 """
 
 _BATCH = """

@@ -1,7 +1,14 @@
 """The tables of this room, by what they hold."""
 
 from monitors.models.console import Badge, SavedView, UndoStep, new_badge_key
-from monitors.models.listening import EngineStamp, ListeningGap, ListeningStamp
+from monitors.models.listening import (
+    Canary,
+    EngineStamp,
+    GapCause,
+    ListeningGap,
+    ListeningStamp,
+    MassGuard,
+)
 from monitors.models.monitors import (
     CAUSE_BITS,
     DAY_SECONDS,
@@ -21,10 +28,13 @@ __all__ = [
     "DAY_SECONDS",
     "SLUG_LENGTH",
     "Badge",
+    "Canary",
     "EngineStamp",
+    "GapCause",
     "Heartbeat",
     "ListeningGap",
     "ListeningStamp",
+    "MassGuard",
     "Monitor",
     "PushKey",
     "PushReceipt",

@@ -11,7 +11,10 @@ from functools import lru_cache
 CACHED = b"public, max-age=10, stale-while-revalidate=30, stale-if-error=86400"
 # For what is no page: a drawing that is opened by itself runs nothing.
 INERT = b"default-src 'none'; style-src 'unsafe-inline'; sandbox"
+# The page runs nothing; this is for what a browser might yet be talked into.
+PERMISSIONS = b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 ALLOWED = b"GET, HEAD, OPTIONS"
+_NOTHING = " 'none'"
 _STYLE = re.compile(rb"<style[^>]*>(.*?)</style>", re.DOTALL)
 _SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
@@ -38,7 +41,7 @@ def page_policy(body: bytes) -> bytes:
         for pattern in (_STYLE, _SCRIPT)
     )
     return (
-        f"default-src 'none'; style-src 'self'{styles}; script-src 'self'{scripts}; "
+        f"default-src 'none'; style-src 'self'{styles}; script-src{scripts or _NOTHING}; "
         "img-src 'self' data: https:; connect-src 'self'; manifest-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ).encode()
@@ -78,6 +81,7 @@ class Answers:
         if is_html(content_type):
             self.kept.append((b"content-security-policy", page_policy(body)))
             self.kept.append((b"referrer-policy", b"same-origin"))
+            self.kept.append((b"permissions-policy", PERMISSIONS))
         else:
             cached.append((b"access-control-allow-origin", b"*"))
             self.kept.append((b"content-security-policy", INERT))
@@ -184,6 +188,7 @@ def not_found(path: str) -> tuple[Headers, bytes]:
         (b"cache-control", b"no-cache"),
         (b"x-content-type-options", b"nosniff"),
         (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"referrer-policy", b"same-origin"),
     ]
     if not wants_html(path):
         headers.append((b"access-control-allow-origin", b"*"))

@@ -96,6 +96,7 @@ OUTSIDE = {
     "robots.txt",
     "favicon.ico",
     "internal/tls-ask",
+    "watchdog",  # its words are signed by ourselves
     "badge/{key}.{form}",
     "status/{slug}",
     "status/{slug}/",

@@ -34,6 +34,10 @@ SHARED = {
     "accounts.Team": "it is the tenant",
     "monitors.ListeningStamp": "whether this installation can be pushed to",
     "monitors.ListeningGap": "the same, of the past",
+    "monitors.Canary": "whether our own pushes get through",
+    "monitors.MassGuard": "whether a wave of silences over several teams is held back",
+    "incidents.OperatorNotice": "what the operator is told of this installation",
+    "incidents.WatchRound": "whether this installation still finds, tells and ends an outage",
     "monitors.EngineStamp": "whether this installation's engine runs",
     "statuspages.AskingNetwork": "visitors of any page, counted together",
 }

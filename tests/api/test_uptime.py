@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Team
-from monitors.models import Monitor, Transition
+from monitors.models import ListeningGap, Monitor, Transition
 from monitors.uptime import Change, measure_uptime
 from tests.conftest import Api
 from tests.factories import MonitorFactory
@@ -107,10 +107,37 @@ def test_the_api_measures_since_the_creation_at_most(api: Api, team: Team) -> No
                 to_state=after,
             )
     found = api.get(f"{path}?days=7")
-    assert set(found) == {"days", "from", "to", "uptime", "down_seconds", "known_seconds"}
+    assert set(found) == {
+        "days",
+        "from",
+        "to",
+        "uptime",
+        "down_seconds",
+        "known_seconds",
+        "not_listening",
+    }
+    assert found["not_listening"] == []
     assert found["days"] == 7
     assert found["down_seconds"] == 7200
     assert abs(found["known_seconds"] - 8 * 3600) <= 1
     assert abs(found["uptime"] - 0.75) < 0.001
     for days in ("0", "91", "x", "-1", "1.5", ""):
         api("GET", f"{path}?days={days}", expect=400)
+
+
+def test_the_times_in_which_we_did_not_listen_are_said(team: Team, api: Api) -> None:
+    monitor = MonitorFactory(team=team)
+    here = now()
+    with scopes_disabled():
+        Monitor.objects.update(created_at=here - timedelta(hours=8))
+        for hours, seconds in ((9, 60), (3, 90), (1, 30)):
+            start = here - timedelta(hours=hours)
+            ListeningGap.objects.create(
+                started_at=start, ended_at=start + timedelta(seconds=seconds)
+            )
+    found = api.get(f"monitors/{monitor.pk}/uptime")["not_listening"]
+    lasted = [
+        (datetime.fromisoformat(gap["to"]) - datetime.fromisoformat(gap["from"])).seconds
+        for gap in found
+    ]
+    assert lasted == [30, 90]  # one was before there was a monitor

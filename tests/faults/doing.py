@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
+import os
 import signal
-import threading
-import time
-from collections.abc import Iterator, Sequence
+import subprocess
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
+from config.installation import PROJECT
+from config.procfile import program_environment, read_procfile
+from tests.faults.invariants import query
 from tests.providers import Provider
-from tests.system.whole import Whole
+from tests.system.whole import Whole, until
 
+FULL = os.environ.get("TOCSIN_FAULTS") == "full"
 LEASE_SECONDS = 30  # incidents.delivery.outbox: how long a dead sender holds a message
+PROGRAMS = ("worker-engine-1", "worker-deliver-1", "beat", "standby", "web-1", "ingest-1")
 Monitor = dict[str, Any]
+
+# When each of these monitors first went down.
+WENT_DOWN = """
+SELECT m.name, min(t.at) FROM monitors_transition t JOIN monitors_monitor m ON m.id = t.monitor_id
+WHERE t.to_state = 'down' AND m.id = ANY(%s) GROUP BY m.name
+"""
+
+
+def long_or_short(variable: str, *, full: int, short: int) -> int:
+    """Return what the environment says, else what the length of the whole run implies."""
+    return int(os.environ.get(variable) or (full if FULL else short))
 
 
 def route(whole: Whole, name: str, url: str, *, kind: str = "webhook") -> str:
@@ -37,50 +53,107 @@ def keys(receiver: Provider) -> list[str]:
     return [got.headers["webhook-id"] for got in list(receiver.got)]
 
 
-class Steady:
-    """Pushes of each monitor on its cadence, as its service would send them."""
+def lateness(whole: Whole, receiver: Provider, monitors: Iterable[Monitor]) -> dict[str, float]:
+    """Return for each monitor that went down how many seconds later the receiver first heard of it.
 
-    def __init__(self, whole: Whole, monitors: Sequence[Monitor], *, every: float) -> None:
-        self.answered: set[tuple[str, str]] = set()
-        self.bad: list[int] = []
-        self._whole, self._monitors, self._every = whole, monitors, every
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+    From the database's clock to the receiver's, on one machine.
+    """
+    ids = [monitor["id"] for monitor in monitors]
+    down: dict[str, datetime] = dict(query(whole.data, WENT_DOWN, [ids]))  # type: ignore[arg-type]
+    heard: dict[str, float] = {}
+    for got in list(receiver.got):
+        if got.json["type"] == "incident.opened":
+            heard.setdefault(got.json["data"]["monitor"]["name"], got.at)
+    return {name: heard.get(name, float("inf")) - at.timestamp() for name, at in down.items()}
 
-    def __enter__(self) -> Steady:
-        self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join(20)
+def settle(whole: Whole) -> None:
+    """Wait until the API answers again and again, whichever process and thread is asked."""
+    bearer = {"Authorization": f"Bearer {whole.key}"}
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            for monitor in self._monitors:
-                self._push(monitor)
-            self._stopping.wait(max(0.0, self._every - (time.monotonic() - began)))
+    def answers() -> bool:
+        seen = {whole.request("GET", "/api/v1/monitors", None, bearer).status for _ in range(30)}
+        assert seen <= {200, 503}, seen
+        return seen == {200}
 
-    def _push(self, monitor: Monitor) -> None:
-        # A client that gets no answer asks again, as `curl --retry` does; it gives up after a time.
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            answer = self._whole.push(monitor)
-            if answer.status == 201:
-                self.answered.add((monitor["id"], answer.json["id"]))
-            elif answer.status != 503:
-                self.bad.append(answer.status)
+    until(answers, "the API as it was", seconds=60)
+
+
+def assert_never_down(whole: Whole, monitors: Iterable[Monitor]) -> None:
+    """Say which of these monitors ever had an incident."""
+    statement = "SELECT monitor_name, down_since FROM incidents_incident WHERE monitor_id = ANY(%s)"
+    assert query(whole.data, statement, [[monitor["id"] for monitor in monitors]]) == []
+
+
+def retire(whole: Whole, monitors: Iterable[Monitor]) -> None:
+    """Pause monitors that nobody pushes to any more."""
+    for monitor in monitors:
+        whole.api("POST", f"monitors/{monitor['id']}/pause", {})
+
+
+def signal_all(whole: Whole, name: str, number: int) -> bool:
+    """Signal a program and its children, a server's workers; return whether it was there."""
+    pid = whole.pid(name)
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, number)  # each program has a session of its own
+            return True
+    return False
 
 
 @contextlib.contextmanager
 def frozen(whole: Whole, *names: str) -> Iterator[None]:
-    """Stop processes by SIGSTOP for the length of the block."""
+    """Stop programs by SIGSTOP for the length of the block."""
     pids = {name: whole.pid(name) for name in names}
+    assert all(pids.values()), pids
     for name in names:
-        whole.signal(name, signal.SIGSTOP)
+        signal_all(whole, name, signal.SIGSTOP)
     try:
         yield
     finally:
         for name, pid in pids.items():
             if whole.pid(name) == pid:
-                whole.signal(name, signal.SIGCONT)
+                signal_all(whole, name, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def beside(
+    whole: Whole, *names: str, **environment: str
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run further programs of the Procfile on the installation's servers."""
+    commands = {
+        program.name.removesuffix("-1"): program.command
+        for program in read_procfile(PROJECT, environment={})
+    }
+    # Nothing of the servers that the suite itself has started.
+    surroundings = {
+        **whole.environment,
+        "PATH": program_environment({})["PATH"],
+        "STATIC_ROOT": str(whole.data / "static"),
+        **environment,
+    }
+    running = []
+    try:
+        for name in names:
+            with (whole.data / "run" / f"beside-{name}.log").open("ab") as log:
+                running.append(
+                    subprocess.Popen(
+                        commands[name],
+                        cwd=PROJECT,
+                        env=surroundings,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+                )
+        yield running
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

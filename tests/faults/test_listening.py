@@ -2,77 +2,91 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
 
-from tests.faults.doing import Steady, frozen, route, told
-from tests.faults.invariants import assert_sound, query
+from tests.faults.doing import (
+    FULL,
+    assert_never_down,
+    frozen,
+    long_or_short,
+    retire,
+    route,
+    told,
+)
+from tests.faults.invariants import query
+from tests.faults.pressing import Pressed
 from tests.providers import Provider
 from tests.system.whole import Whole, until
 
 pytestmark = [pytest.mark.system, pytest.mark.faults]
-OUTAGE_SECONDS = int(os.environ.get("TOCSIN_OUTAGE_SECONDS", "40"))
+SLEEP_SECONDS = long_or_short("TOCSIN_FAULT_SLEEP", full=600, short=40)
+HEALTHY = 500 if FULL else 30
+GAPS = "SELECT extract(epoch FROM ended_at - started_at) FROM monitors_listeninggap"
 
 
-def never_down(whole: Whole, monitors: list[dict[str, object]]) -> None:
-    for monitor in monitors:
-        assert whole.incidents(monitor) == []
-        assert whole.incidents(monitor, "resolved") == []
+def longest_gap(whole: Whole) -> float:
+    return max((float(seconds) for (seconds,) in query(whole.data, GAPS)), default=0.0)
 
 
-def test_thirty_healthy_and_one_dead_sleep_through_our_outage(
-    whole: Whole, receiver: Provider
+@pytest.mark.timeout(SLEEP_SECONDS + 400)
+def test_after_a_long_sleep_of_ours_only_the_dead_one_is_paged(
+    whole: Whole, receiver: Provider, answered: set[tuple[str, str]]
 ) -> None:
-    route(whole, "outage", receiver.url)
-    healthy = [whole.monitor(f"outage-{n}", silent_after=15, interval=5) for n in range(30)]
-    dead = whole.monitor("outage-dead", silent_after=15, interval=5)
-    with Steady(whole, healthy, every=4) as steady:
+    route(whole, "sleep", receiver.url)
+    healthy = [whole.monitor(f"sleep-{n}", silent_after=15, interval=5) for n in range(HEALTHY)]
+    dead = whole.monitor("sleep-dead", silent_after=15, interval=5)
+    with Pressed(whole, healthy, rate=HEALTHY / 4) as pressed:
+        until(lambda: pressed.count() > HEALTHY, "a push of each")
         whole.push(dead)
-        time.sleep(5)
         whole.stop()
-        time.sleep(OUTAGE_SECONDS)
+        time.sleep(SLEEP_SECONDS)
         whole.start()
-        until(lambda: whole.incidents(dead), "the one that died", seconds=40)
-        until(lambda: told(receiver), "its page", seconds=5)
-        time.sleep(10)
-        assert told(receiver) == ["outage-dead"]
-        never_down(whole, healthy)
-    assert not steady.bad
-    for monitor in [*healthy, dead]:
-        whole.api("POST", f"monitors/{monitor['id']}/pause", {})
-    assert_sound(whole, steady.answered)
+        until(lambda: whole.incidents(dead), "the one that died", seconds=60)
+        until(lambda: told(receiver), "its page", seconds=20)
+        before = pressed.count()  # four rounds more, longer than any window
+        until(lambda: pressed.count() > before + 4 * HEALTHY, "healthy pushes", seconds=60)
+        assert told(receiver) == ["sleep-dead"]
+        assert_never_down(whole, healthy)
+        retire(whole, [*healthy, dead])
+    answered |= pressed.answered
+    assert set(pressed.statuses) <= {"201", "503"}
+    assert longest_gap(whole) > SLEEP_SECONDS
 
 
-def test_a_restart_shorter_than_the_windows_pages_no_healthy_one(whole: Whole) -> None:
-    healthy = [whole.monitor(f"short-{n}", silent_after=6, interval=2) for n in range(10)]
-    with Steady(whole, healthy, every=2) as steady:
-        time.sleep(4)
+def test_a_restart_of_five_seconds_pages_nobody_whose_window_is_six(
+    whole: Whole, answered: set[tuple[str, str]]
+) -> None:
+    healthy = [whole.monitor(f"restart-{n}", silent_after=6, interval=2) for n in range(10)]
+    with Pressed(whole, healthy, rate=5) as pressed:
+        until(lambda: pressed.count() > 20, "two pushes of each")
         whole.stop()
         time.sleep(5)
         whole.start()
-        time.sleep(12)
-        never_down(whole, healthy)
-    assert not steady.bad
-    for monitor in healthy:
-        whole.api("POST", f"monitors/{monitor['id']}/pause", {})
-    assert_sound(whole, steady.answered)
+        before = pressed.count()
+        until(lambda: pressed.count() > before + 40, "four pushes of each", seconds=40)
+        assert_never_down(whole, healthy)
+        retire(whole, healthy)
+    answered |= pressed.answered
+    assert set(pressed.statuses) <= {"201", "503"}
 
 
-def test_while_only_ingest_is_away_the_sweep_blames_nobody(whole: Whole) -> None:
+def test_while_only_ingest_is_away_the_sweep_blames_nobody(
+    whole: Whole, answered: set[tuple[str, str]]
+) -> None:
     healthy = [whole.monitor(f"deaf-{n}", silent_after=6, interval=2) for n in range(10)]
     dead = whole.monitor("deaf-dead", silent_after=6, interval=2)
-    with Steady(whole, healthy, every=2) as steady:
+    with Pressed(whole, healthy, rate=5) as pressed:
         whole.push(dead)
-        time.sleep(4)
+        until(lambda: pressed.count() > 20, "two pushes of each")
+        before = len(query(whole.data, GAPS))
         with frozen(whole, "ingest-1", "web-1"):
-            time.sleep(12)
-        until(lambda: whole.incidents(dead), "the one that died", seconds=25)
-        time.sleep(6)
-        never_down(whole, healthy)
-    gaps = query(whole.data, "SELECT ended_at - started_at FROM monitors_listeninggap")
-    assert any(10 < length.total_seconds() < 20 for (length,) in gaps), gaps
-    for monitor in [*healthy, dead]:
-        whole.api("POST", f"monitors/{monitor['id']}/pause", {})
-    assert_sound(whole, steady.answered)
+            time.sleep(10)
+        until(lambda: whole.incidents(dead), "the one that died", seconds=40)
+        until(lambda: pressed.count() > 60, "four pushes more of each", seconds=40)
+        assert_never_down(whole, healthy)
+        retire(whole, [*healthy, dead])
+    answered |= pressed.answered
+    assert len(query(whole.data, GAPS)) > before
+    assert set(pressed.statuses) <= {"201", "503"}

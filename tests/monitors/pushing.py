@@ -39,7 +39,7 @@ class Reply:
     @property
     def by_lane(self) -> bool:
         """Whether the lane answered: Django would have added its security headers."""
-        return "x-content-type-options" not in self.headers
+        return "x-frame-options" not in self.headers
 
 
 async def ask(

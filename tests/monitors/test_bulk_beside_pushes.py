@@ -14,7 +14,7 @@ from django_scopes import scope, scopes_disabled
 from accounts.audit import acting
 from accounts.models import Namespace, Team
 from monitors import undo
-from monitors.bulk import create_monitors
+from monitors.bulk import create_monitors, update_monitors
 from monitors.console.import_plan import plan_import
 from monitors.ingest.push import Answer, NotStored, Push
 from monitors.ingest.recorder import Recorder
@@ -129,4 +129,9 @@ def test_no_push_is_refused_while_thousands_of_monitors_are_changed_and_back(db:
     look = functools.partial(plan_import, team=team, text=f"name,labels\n{lines}")
     plan, pushes = push_while(look, team, ours, theirs)
     assert plan.count("updated") == 1_000
+    check(pushes, may_be_gone=False)
+
+    edits = [(monitor, {"silent_after": 200 + n}) for n, monitor in enumerate(ours[:1_000])]
+    edit = functools.partial(update_monitors, team=team, changes=edits)
+    _, pushes = push_while(edit, team, ours, theirs)
     check(pushes, may_be_gone=False)

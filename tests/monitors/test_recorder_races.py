@@ -20,6 +20,7 @@ from monitors.services import rotate_slug
 from tests.monitors.pushing import (
     assert_chained,
     heartbeat,
+    listen,
     make_monitors,
     recorders,
     results,
@@ -236,6 +237,73 @@ def test_a_row_that_somebody_holds_costs_its_own_push_and_delays_no_other(team):
 
     answered = run(1, scenario)
     assert all(answered[:3] + answered[4:])
+
+
+def hold(holder: Any, monitor: Any) -> None:
+    holder.execute("BEGIN")
+    holder.execute(
+        "SELECT 1 FROM monitors_heartbeat WHERE monitor_id = %s FOR UPDATE", [monitor.pk]
+    )
+
+
+def test_pushes_wait_aside_for_a_row_that_is_held_and_keep_their_order(team):
+    busy, other = make_monitors(team, 2)
+
+    async def scenario(running: list[Recorder]) -> list[Answer | None]:
+        with session() as holder:
+            hold(holder, busy)
+            waiting = [running[0].submit(a_push(busy)) for _ in range(3)]
+            for _ in range(20):  # longer than the patience of one statement
+                assert await running[0].record(a_push(other)) is not None
+                await asyncio.sleep(0.03)
+            waiting += [running[0].submit(a_push(busy)) for _ in range(3)]
+            await running[0].record(a_push(other))
+            assert not any(future.done() for future in waiting)
+            holder.execute("ROLLBACK")
+            return await asyncio.gather(*waiting)
+
+    answers = run(1, scenario)
+    kept = [row.id for row in results(busy)]
+    assert [answer.id for answer in answers if answer] == kept
+    assert len(kept) == 6
+    assert len(results(other)) == 21
+
+
+def test_a_row_that_is_held_for_long_costs_its_own_pushes_alone(team):
+    busy, other = make_monitors(team, 2)
+
+    async def scenario(running: list[Recorder]) -> None:
+        with session() as holder:
+            hold(holder, busy)
+            waiting = running[0].submit(a_push(busy))
+            while not waiting.done():
+                assert await running[0].record(a_push(other)) is not None
+                await asyncio.sleep(0.02)
+            with pytest.raises(NotStored):
+                await waiting
+            with session() as gaps:
+                assert gaps.execute("SELECT count(*) FROM monitors_listeninggap").fetchone() == (0,)
+            holder.execute("ROLLBACK")
+        assert await running[0].record(a_push(busy)) is not None
+
+    listen()
+    run(1, scenario)
+    assert len(results(busy)) == 1
+
+
+def test_a_table_that_is_held_for_a_moment_refuses_nobody(team):
+    monitors = make_monitors(team, 5)
+
+    async def scenario(running: list[Recorder]) -> list[Answer | None]:
+        with session() as holder:
+            holder.execute("BEGIN")
+            holder.execute("LOCK TABLE monitors_pushresult IN ACCESS EXCLUSIVE MODE")
+            waiting = [running[0].submit(a_push(monitor)) for monitor in monitors]
+            await asyncio.wait(waiting, timeout=1)
+            holder.execute("ROLLBACK")
+            return await asyncio.gather(*waiting)
+
+    assert None not in run(1, scenario)
 
 
 def test_a_lost_connection_costs_its_batch_and_the_next_push_works(team):

@@ -8,6 +8,7 @@ import email.policy
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,12 +21,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import requests
 
 from config.installation import PROJECT
 from config.processes import read_pid_file
 from tests.ground.installations import free_port
 
 T = TypeVar("T")
+PASSWORD = "correct horse battery staple"
 
 
 def until(probe: Callable[[], T], what: str, *, seconds: float = 20) -> T:
@@ -80,7 +83,9 @@ class Whole:
                 stderr=output,
                 start_new_session=True,
             )
-        until(self.is_ready, "ready", seconds=60)
+        running = self.process
+        until(lambda: running.poll() is not None or self.is_ready(), "ready", seconds=150)
+        assert running.poll() is None, (self.data / "up.log").read_text()[-2000:]
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -90,9 +95,21 @@ class Whole:
     def bootstrap(self) -> None:
         self.key = self.another_team("acme")
 
+    def sign_in(self, slug: str = "acme") -> requests.Session:
+        """Return a browser's session of the owner of a team."""
+        session = requests.Session()
+        page = session.get(f"http://127.0.0.1:{self.port}/accounts/login/", timeout=20)
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        assert found
+        form = {"csrfmiddlewaretoken": found[1], "login": f"ana@{slug}.example"}
+        answer = session.post(page.url, {**form, "password": PASSWORD}, timeout=20)
+        assert answer.status_code == 200, answer.text
+        assert "/accounts/login" not in answer.url
+        return session
+
     def another_team(self, slug: str) -> str:
         """Make a team beside the first and return its key."""
-        who = ["--email", f"ana@{slug}.example", "--team", slug]
+        who = ["--email", f"ana@{slug}.example", "--team", slug, "--password", PASSWORD]
         done = subprocess.run(
             [".venv/bin/python", "manage.py", "bootstrap", *who],
             cwd=PROJECT,

@@ -12,17 +12,22 @@ from types import MappingProxyType
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils.module_loading import import_string
 
+from accounts.observing import start_observing
 from incidents import engine
 from incidents.delivery.pool import SenderPool
+from monitors.partitions import ensure_partitions
+from monitors.queries import database_now
 
 LOOK_SECONDS = 1.0
 STALE_SECONDS = 5.0
 PART_STALE_SECONDS = 15.0
 MAINTAIN_SECONDS = 3600.0
+PARTITIONS_SECONDS = 10.0
 # After a signal it ends in this time, whatever it waits for: a lock, a provider, another part's
 # thread. What is under way is guarded in the database and goes on elsewhere, as after a kill.
 LEAVE_SECONDS = 1.5
@@ -36,6 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = stop_on_signal()
+        start_observing("standby")
         standby = Standby(SenderPool(), other_parts())
         while not stopping.wait(LOOK_SECONDS):
             standby.look(time.monotonic())
@@ -65,8 +71,9 @@ def stop_on_signal() -> threading.Event:
 
 
 def other_parts() -> dict[str, Callable[..., Any]]:
-    """Return what rooms above this one name as `standby_parts` in their AppConfig."""
-    named = (getattr(room, "standby_parts", ()) for room in apps.get_app_configs())
+    """Return what rooms above this one name as `standby_parts`, and what the settings name."""
+    named = [getattr(room, "standby_parts", ()) for room in apps.get_app_configs()]
+    named.append(settings.STANDBY_PARTS)
     return {part: import_string(path) for parts in named for part, path in parts}
 
 
@@ -81,6 +88,7 @@ class Standby:
         self.parts = parts
         self._standing_in: set[str] = set()
         self._maintain_at = 0.0
+        self._partitions_at = 0.0
 
     def look(self, now: float) -> None:
         """Do what is overdue; `now` is a monotonic time in seconds. Never raises."""
@@ -93,6 +101,10 @@ class Standby:
             if now >= self._maintain_at:
                 self._maintain_at = now + MAINTAIN_SECONDS
                 engine.maintain(runner="maintain:standby")
+            elif now >= self._partitions_at:
+                # Without today's no push can be stored: that cannot wait for an hour.
+                self._partitions_at = now + PARTITIONS_SECONDS
+                ensure_partitions(now=database_now())
             for part, begin in self.parts.items():
                 if self._is_stale(part, ages, PART_STALE_SECONDS):
                     begin(runner=f"{part}:standby")

@@ -1,0 +1,1 @@
+"""What `make check` holds beside the linters: dependencies, secrets, a production's settings."""
