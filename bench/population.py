@@ -23,8 +23,8 @@ MEMBER_ID = TEAM_ID.replace("7001-8000", "7004-8000")
 # Teams with one owner each, whose address is verified.
 MAKE_TEAMS = f"""
 WITH n AS (SELECT generate_series(0, %(teams)s - 1) AS i), teams AS (
-  INSERT INTO accounts_team (id, slug, name, created_at)
-  SELECT {TEAM_ID}, 'bench-' || i, 'Bench ' || i, now() FROM n
+  INSERT INTO accounts_team (id, slug, name, created_at, delete_asked_by)
+  SELECT {TEAM_ID}, 'bench-' || i, 'Bench ' || i, now(), '' FROM n
 ), namespaces AS (
   INSERT INTO accounts_namespace (team_id, id, name, created_at)
   SELECT {TEAM_ID}, {NAMESPACE_ID}, 'bench-' || i, now() FROM n
@@ -37,8 +37,9 @@ WITH n AS (SELECT generate_series(0, %(teams)s - 1) AS i), teams AS (
   INSERT INTO account_emailaddress (user_id, email, verified, "primary")
   SELECT {USER_ID}, 'owner-' || i || '@bench.example', true, true FROM n
 )
-INSERT INTO accounts_membership (team_id, id, user_id, role, created_at)
-SELECT {TEAM_ID}, {MEMBER_ID}, {USER_ID}, 'owner', now() FROM n
+INSERT INTO accounts_membership
+  (team_id, id, user_id, role, given_name, accepted_at, created_at)
+SELECT {TEAM_ID}, {MEMBER_ID}, {USER_ID}, 'owner', '', now(), now() FROM n
 """
 
 # name: make_monitors
