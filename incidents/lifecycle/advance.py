@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypedDict, cast
 from uuid import UUID
@@ -62,9 +63,9 @@ LEFT JOIN LATERAL (
 LANE = f"abs(uuid_hash(w.monitor_id) %% {LANES})"
 
 # name: claim_transitions
-# Unhandled transitions (of one lane), the oldest of each team in turns: a team with ten thousand lets
-# another's first one through. And how many changes between up and down each monitor has had of late,
-# that one included.
+# Unhandled transitions (of one lane), the oldest of each team in turns: a team with ten thousand
+# lets another's first one through. And how many changes between up and down each monitor has had of
+# late, that one included.
 CLAIM = f"""
 WITH RECURSIVE teams AS (
   (SELECT team_id FROM monitors_transition WHERE handled_at IS NULL ORDER BY team_id LIMIT 1)
@@ -77,7 +78,7 @@ WITH RECURSIVE teams AS (
     SELECT w.id, row_number() OVER (ORDER BY w.id) AS turn FROM monitors_transition w
     WHERE w.handled_at IS NULL AND w.team_id = teams.team_id
       AND (%(monitor)s::uuid IS NULL OR w.monitor_id = %(monitor)s)
-      AND (%(lane)s::int IS NULL OR {LANE} = %(lane)s)
+      AND (%(lane)s::int IS NULL OR {LANE} = %(lane)s) AND w.monitor_id <> ALL(%(left)s::uuid[])
     ORDER BY w.id LIMIT (SELECT least(%(limit)s, ceil({SHARES}.0 * %(limit)s / count(team_id)))
       FROM teams)) oldest
   ORDER BY oldest.turn, oldest.id LIMIT %(limit)s
@@ -98,6 +99,7 @@ ORDER BY t.id
 WAITING = f"""
 SELECT w.monitor_id FROM monitors_transition w
 WHERE w.handled_at IS NULL AND (%(lane)s::int IS NULL OR {LANE} = %(lane)s)
+  AND w.monitor_id <> ALL(%(left)s::uuid[])
 GROUP BY w.monitor_id ORDER BY min(w.id) LIMIT %(limit)s
 """
 
@@ -137,16 +139,27 @@ RESOLVE_REASONS = {"up": "recovered", "paused": "paused", "deleted": "deleted", 
 
 
 def advance_batch(
-    *, limit: int = BATCH_ROWS, monitor: UUID | None = None, lane: int | None = None
+    *,
+    limit: int = BATCH_ROWS,
+    monitor: UUID | None = None,
+    lane: int | None = None,
+    left: Sequence[UUID] = (),
 ) -> tuple[int, int]:
     """Handle up to `limit` transitions; return how many, and how many messages were queued.
 
-    With `monitor` only that monitor's are handled, with `lane` only those of its monitors.
+    With `monitor` only that monitor's are handled, with `lane` only those of its monitors; those of
+    the monitors `left` wait.
     """
     with transaction.atomic(), scopes_disabled(), connection.cursor() as cursor:
         if not try_lock(lane):
             return 0, 0
-        asked = {"limit": limit, "monitor": monitor, "lane": lane, "within": WITHIN}
+        asked = {
+            "limit": limit,
+            "monitor": monitor,
+            "lane": lane,
+            "left": list(left),
+            "within": WITHIN,
+        }
         rows = read_rows(cursor, CLAIM, asked)
         if not rows:
             return 0, 0
@@ -254,26 +267,28 @@ def advance(*, most_batches: int = 200) -> tuple[int, int]:
     lanes go on, with up to `most_batches` each.
     """
     handled = queued = 0
+    failed: list[UUID] = []
     for taken in range(1, most_batches + 1):
-        rows, messages = _advance_once(None)
+        rows, messages = _advance_once(None, failed)
         handled += rows
         queued += messages
         if rows >= BATCH_ROWS:
-            rows, messages = _advance_lanes(most_batches - taken)
+            rows, messages = _advance_lanes(most_batches - taken, failed)
             return handled + rows, queued + messages
         if not rows:
             break
     return handled, queued
 
 
-def _advance_lanes(most_batches: int) -> tuple[int, int]:
+def _advance_lanes(most_batches: int, failed: Sequence[UUID]) -> tuple[int, int]:
     """Run the lanes at once, the first of them here; return what they did together."""
     done = [(0, 0)] * LANES
 
     def run(lane: int) -> None:
         handled = queued = 0
+        failed_here = list(failed)
         for _ in range(most_batches):
-            rows, messages = _advance_once(lane)
+            rows, messages = _advance_once(lane, failed_here)
             handled, queued = handled + rows, queued + messages
             done[lane] = (handled, queued)
             if not rows:
@@ -301,17 +316,18 @@ def _advance_lanes(most_batches: int) -> tuple[int, int]:
     return sum(rows for rows, _ in done), sum(messages for _, messages in done)
 
 
-def _advance_once(lane: int | None) -> tuple[int, int]:
+def _advance_once(lane: int | None, failed: list[UUID]) -> tuple[int, int]:
+    """Handle a batch, without the monitors that have `failed`; those that fail now join them."""
     try:
-        return advance_batch(lane=lane)
+        return advance_batch(limit=BATCH_ROWS, lane=lane, left=failed)
     except Exception:
         log.exception("a batch of transitions failed; taking its monitors one by one")
-        return _advance_singly(lane)
+        return _advance_singly(lane, failed)
 
 
-def _advance_singly(lane: int | None) -> tuple[int, int]:
+def _advance_singly(lane: int | None, failed: list[UUID]) -> tuple[int, int]:
     with connection.cursor() as cursor:
-        cursor.execute(WAITING, {"limit": BATCH_ROWS, "lane": lane})
+        cursor.execute(WAITING, {"limit": BATCH_ROWS, "lane": lane, "left": list(failed)})
         monitors = [row[0] for row in cursor.fetchall()]
     handled = queued = 0
     for monitor in monitors:
@@ -319,6 +335,7 @@ def _advance_singly(lane: int | None) -> tuple[int, int]:
             rows, messages = advance_batch(monitor=monitor, lane=lane)
         except Exception:
             log.exception("the transitions of monitor %s could not be handled", monitor)
+            failed.append(monitor)
             continue
         handled += rows
         queued += messages

@@ -27,9 +27,9 @@ from incidents.policies.snapshot import Snapshot, load_policies
 from incidents.routing import Rule, load_rules
 from incidents.rows import Row, insert_rows, run_with_rows, with_any
 
-# Only one transaction at a time turns changes of a monitor into incidents, so that its second change
-# does not overtake its first. Whoever is at work on all monitors holds LOCK_KEY alone. Each of the
-# lanes, which share the monitors between them, holds it with the others, and its own key alone.
+# Only one transaction at a time turns changes of a monitor into incidents, so that its second
+# change does not overtake its first. Whoever is at work on all monitors holds LOCK_KEY alone. Each
+# of the lanes, which share the monitors between them, holds it with the others, and its own alone.
 LOCK_KEY = 7_203_002
 LANE_KEY = 7_203_100
 LANES = 2
