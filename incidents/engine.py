@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 MOST_ROUNDS = 50
 # A lap is over within about a second, so that whatever falls due meanwhile is seen soon. First come
 # the incidents: while many wait, only so many steps are fired in each lap, in turns over the teams.
-SWEPT_A_LAP = 10
-BATCHES_A_LAP = 4
+SWEPT_A_LAP = 5
+BATCHES_A_LAP = 3
 FIRED_A_LAP, FIRED_IN_A_FLOOD = 2000, 500
 RECEIPT_HOURS = 24
 HISTORY_DAYS = 400

@@ -105,6 +105,7 @@ def with_any(rows: QuerySet[M], column: str, values: Iterable[Any]) -> QuerySet[
 def _binding_cursor() -> CursorWrapper:
     """Return a cursor of Django's connection whose parameters travel beside the statement."""
     connection.ensure_connection()
-    cursor = psycopg.Cursor(connection.connection)
-    make = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    return make(cursor)
+    cursor: Any = psycopg.Cursor(connection.connection)
+    if connection.queries_logged:
+        return connection.make_debug_cursor(cursor)
+    return connection.make_cursor(cursor)

@@ -72,8 +72,14 @@ def load_policies(policy_ids: Iterable[UUID]) -> dict[UUID, Snapshot]:
         cursor.execute(LOAD, [wanted])
         rows = cursor.fetchall()
     return {
-        row[0]: Snapshot(*row[:4], json.loads(row[4]) if isinstance(row[4], str) else row[4])
-        for row in rows
+        pk: Snapshot(
+            policy_id=pk,
+            name=name,
+            repeat=repeat,
+            acknowledge_timeout=timeout,
+            steps=json.loads(steps) if isinstance(steps, str) else steps,
+        )
+        for pk, name, repeat, timeout, steps in rows
     }
 
 
