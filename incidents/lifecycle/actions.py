@@ -91,7 +91,7 @@ def assign_incident(
         at = database_now()
         cancel_unsent(locked.pk, at=at, resent_too=False)
         if policy is not None:
-            snapshot = load_policies([policy.pk], lock=True)[policy.pk]
+            snapshot = load_policies([policy.pk])[policy.pk]
         else:
             assert member is not None
             snapshot = _snapshot_of(member)

@@ -1,22 +1,27 @@
 """Advance: from transitions to incidents, timelines and messages, one transaction per batch.
 
 1. Claim unhandled transitions, in turns over the teams, and take them in order of their ids, which
-   is their order within each monitor. One advance at a time (an advisory lock), so that no
-   monitor's second change overtakes its first.
+   is their order within each monitor. One advance at a time (advisory locks), so that no monitor's
+   second change overtakes its first.
 2. Walk them with the open incidents in memory: open, hold back, note a further cause, or resolve.
 3. Write incidents, timeline, notifications and deliveries, and mark the transitions handled.
 
 A crash anywhere before the commit leaves the transitions unhandled, and nothing half done.
+
+Half of the work is Python's and half the database's. While more is waiting than one batch, two
+lanes, each with half of the monitors, take turns at both (docs/adr/0007).
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import threading
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, cast
 from uuid import UUID
 
+import msgspec
 from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
@@ -24,13 +29,17 @@ from incidents.lifecycle import wording
 from incidents.lifecycle.flapping import WITHIN, is_flapping
 from incidents.lifecycle.opening import open_incident
 from incidents.lifecycle.resolving import flap_in_memory, resolve_in_memory
-from incidents.lifecycle.work import Work, read_sent, start_work, try_lock
+from incidents.lifecycle.work import LANES, Work, read_sent, start_work, try_lock
 from incidents.maintenance.covering import covered_monitors
 from incidents.models import HeldOutage, Incident, IncidentState
+from incidents.rows import with_any
 
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 1000
+# So many times its even share of a batch one team may have while others wait. What is read to find
+# the teams' turns is a multiple of the batch, however many teams there are.
+SHARES = 4
 
 # What messages tell of a monitor, its open incident and its latest one. Not by id: ids carry the
 # application's clock, and say nothing of the order within one millisecond.
@@ -50,10 +59,13 @@ LEFT JOIN LATERAL (
   ORDER BY opened_at DESC, down_since DESC LIMIT 1) i ON true
 """
 
+# Which lane a waiting transition belongs to: its monitor's, always the same.
+LANE = f"abs(uuid_hash(w.monitor_id) %% {LANES})"
+
 # name: claim_transitions
-# Unhandled transitions, the oldest of each team in turns: a team with ten thousand lets another's
-# first one through. And how many changes between up and down each monitor has had of late, that
-# one included.
+# Unhandled transitions (of one lane), the oldest of each team in turns: a team with ten thousand
+# lets another's first one through. And how many changes between up and down each monitor has had of
+# late, that one included.
 CLAIM = f"""
 WITH RECURSIVE teams AS (
   (SELECT team_id FROM monitors_transition WHERE handled_at IS NULL ORDER BY team_id LIMIT 1)
@@ -66,7 +78,9 @@ WITH RECURSIVE teams AS (
     SELECT w.id, row_number() OVER (ORDER BY w.id) AS turn FROM monitors_transition w
     WHERE w.handled_at IS NULL AND w.team_id = teams.team_id
       AND (%(monitor)s::uuid IS NULL OR w.monitor_id = %(monitor)s)
-    ORDER BY w.id LIMIT %(limit)s) oldest
+      AND (%(lane)s::int IS NULL OR {LANE} = %(lane)s) AND w.monitor_id <> ALL(%(left)s::uuid[])
+    ORDER BY w.id LIMIT (SELECT least(%(limit)s, ceil({SHARES}.0 * %(limit)s / count(team_id)))
+      FROM teams)) oldest
   ORDER BY oldest.turn, oldest.id LIMIT %(limit)s
 )
 SELECT t.id, t.team_id, t.monitor_id, t.at, t.from_state, t.to_state, t.cause, t.since, t.detail,
@@ -81,24 +95,72 @@ ORDER BY t.id
 """
 
 # name: waiting_monitors
-# The monitors that have unhandled transitions, the longest waiting first.
-WAITING = """
-SELECT monitor_id FROM monitors_transition WHERE handled_at IS NULL
-GROUP BY monitor_id ORDER BY min(id) LIMIT %s
+# The monitors (of one lane) that have unhandled transitions, the longest waiting first.
+WAITING = f"""
+SELECT w.monitor_id FROM monitors_transition w
+WHERE w.handled_at IS NULL AND (%(lane)s::int IS NULL OR {LANE} = %(lane)s)
+  AND w.monitor_id <> ALL(%(left)s::uuid[])
+GROUP BY w.monitor_id ORDER BY min(w.id) LIMIT %(limit)s
 """
+
+
+class _Change(TypedDict, total=False):
+    """What a statement with `MONITOR_COLUMNS` selects; of columns not named here, JSON's types."""
+
+    team_id: UUID
+    monitor_id: UUID
+    at: datetime
+    since: datetime | None
+    last_push_at: datetime | None
+    open: UUID | None
+    previous: UUID | None
+    previous_resolved_at: datetime | None
+    # These as they are.
+    id: int
+    from_state: str
+    to_state: str
+    state: str | None
+    cause: str | None
+    detail: str
+    name: str | None
+    namespace: str | None
+    severity: str | None
+    labels: dict[str, str] | None
+    runbook_url: str | None
+    interval: int | None
+    silent_after: int | None
+    grace: int | None
+    changes: int
+
+
+_decode = msgspec.json.Decoder(list[_Change]).decode
 
 RESOLVE_REASONS = {"up": "recovered", "paused": "paused", "deleted": "deleted", "pending": "paused"}
 
 
-def advance_batch(*, limit: int = BATCH_ROWS, monitor: UUID | None = None) -> tuple[int, int]:
+def advance_batch(
+    *,
+    limit: int = BATCH_ROWS,
+    monitor: UUID | None = None,
+    lane: int | None = None,
+    left: Sequence[UUID] = (),
+) -> tuple[int, int]:
     """Handle up to `limit` transitions; return how many, and how many messages were queued.
 
-    With `monitor` only that monitor's are handled.
+    With `monitor` only that monitor's are handled, with `lane` only those of its monitors; those of
+    the monitors `left` wait.
     """
     with transaction.atomic(), scopes_disabled(), connection.cursor() as cursor:
-        if not try_lock():
+        if not try_lock(lane):
             return 0, 0
-        rows = read_rows(cursor, CLAIM, {"limit": limit, "monitor": monitor, "within": WITHIN})
+        asked = {
+            "limit": limit,
+            "monitor": monitor,
+            "lane": lane,
+            "left": list(left),
+            "within": WITHIN,
+        }
+        rows = read_rows(cursor, CLAIM, asked)
         if not rows:
             return 0, 0
         work = _read(rows)
@@ -116,26 +178,27 @@ def advance_batch(*, limit: int = BATCH_ROWS, monitor: UUID | None = None) -> tu
 
 
 def read_rows(cursor: Any, statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what a statement with `MONITOR_COLUMNS` selects, by column."""
-    cursor.execute(statement, parameters)
-    names = [column.name for column in cursor.description]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    for row in rows:
-        if isinstance(row["labels"], str):  # Django's cursors hand JSON over as text
-            row["labels"] = json.loads(row["labels"])
-    return rows
+    """Return what a statement with `MONITOR_COLUMNS` selects, by column and in its order.
+
+    As one JSON text: a cursor takes five times as long for rows with many times and ids.
+    """
+    cursor.execute(f"SELECT json_agg(found)::text FROM ({statement}) found", parameters)
+    text = cursor.fetchone()[0]
+    return cast("list[dict[str, Any]]", _decode(text)) if text else []
 
 
 def _read(rows: list[dict[str, Any]]) -> Work:
     work = start_work({row["team_id"] for row in rows})
-    found = {row["open"] for row in rows if row["open"]}
-    unresolved = Incident.objects.select_for_update(no_key=True).filter(pk__in=found).order_by("id")
-    work.open = {i.monitor_id: i for i in unresolved.exclude(state=IncidentState.RESOLVED)}
+    found = [row["open"] for row in rows if row["open"]]
+    if found:
+        unresolved = with_any(Incident.objects.select_for_update(no_key=True), "id", found)
+        still_open = unresolved.exclude(state=IncidentState.RESOLVED).order_by("id")
+        work.open = {i.monitor_id: i for i in still_open}
     work.previous = {row["monitor_id"]: row["previous"] for row in rows if row["previous"]}
     ending = {row["monitor_id"] for row in rows if row["to_state"] != "down"}
     work.sent = read_sent(work.open[monitor].pk for monitor in ending & work.open.keys())
-    held = HeldOutage.objects.filter(monitor_id__in={row["monitor_id"] for row in rows})
-    work.held = {outage.monitor_id: {} for outage in held}
+    held = with_any(HeldOutage.objects.all(), "monitor_id", {row["monitor_id"] for row in rows})
+    work.held = {monitor: {} for monitor in held.values_list("monitor_id", flat=True)}
     return work
 
 
@@ -200,32 +263,79 @@ def advance(*, most_batches: int = 200) -> tuple[int, int]:
     """Handle all unhandled transitions; return how many, and how many messages were queued.
 
     A transition that cannot be handled fails alone: where a batch fails, its monitors are taken one
-    by one, and the one that fails again waits, logged, until the next round.
+    by one, and the one that fails again waits, logged, until the next round. After a full batch the
+    lanes go on, with up to `most_batches` each.
     """
     handled = queued = 0
-    for _ in range(most_batches):
-        try:
-            rows, messages = advance_batch()
-        except Exception:
-            log.exception("a batch of transitions failed; taking its monitors one by one")
-            rows, messages = _advance_singly()
+    failed: list[UUID] = []
+    for taken in range(1, most_batches + 1):
+        rows, messages = _advance_once(None, failed)
         handled += rows
         queued += messages
+        if rows >= BATCH_ROWS:
+            rows, messages = _advance_lanes(most_batches - taken, failed)
+            return handled + rows, queued + messages
         if not rows:
             break
     return handled, queued
 
 
-def _advance_singly() -> tuple[int, int]:
+def _advance_lanes(most_batches: int, failed: Sequence[UUID]) -> tuple[int, int]:
+    """Run the lanes at once, the first of them here; return what they did together."""
+    done = [(0, 0)] * LANES
+
+    def run(lane: int) -> None:
+        handled = queued = 0
+        failed_here = list(failed)
+        for _ in range(most_batches):
+            rows, messages = _advance_once(lane, failed_here)
+            handled, queued = handled + rows, queued + messages
+            done[lane] = (handled, queued)
+            if not rows:
+                break
+
+    def run_apart(lane: int) -> None:
+        try:
+            run(lane)
+        except Exception:
+            log.exception("lane %s failed; its transitions wait for the next round", lane)
+        finally:
+            connection.close()
+
+    others = [
+        threading.Thread(target=run_apart, args=(lane,), name=f"advance-{lane}", daemon=True)
+        for lane in range(1, LANES)
+    ]
+    for thread in others:
+        thread.start()
+    try:
+        run(0)
+    finally:
+        for thread in others:
+            thread.join()
+    return sum(rows for rows, _ in done), sum(messages for _, messages in done)
+
+
+def _advance_once(lane: int | None, failed: list[UUID]) -> tuple[int, int]:
+    """Handle a batch, without the monitors that have `failed`; those that fail now join them."""
+    try:
+        return advance_batch(limit=BATCH_ROWS, lane=lane, left=failed)
+    except Exception:
+        log.exception("a batch of transitions failed; taking its monitors one by one")
+        return _advance_singly(lane, failed)
+
+
+def _advance_singly(lane: int | None, failed: list[UUID]) -> tuple[int, int]:
     with connection.cursor() as cursor:
-        cursor.execute(WAITING, [BATCH_ROWS])
+        cursor.execute(WAITING, {"limit": BATCH_ROWS, "lane": lane, "left": list(failed)})
         monitors = [row[0] for row in cursor.fetchall()]
     handled = queued = 0
     for monitor in monitors:
         try:
-            rows, messages = advance_batch(monitor=monitor)
+            rows, messages = advance_batch(monitor=monitor, lane=lane)
         except Exception:
             log.exception("the transitions of monitor %s could not be handled", monitor)
+            failed.append(monitor)
             continue
         handled += rows
         queued += messages

@@ -11,11 +11,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django_scopes import scopes_disabled
 
@@ -34,11 +33,10 @@ from incidents.notifications.compose import Contact, delivery_rows, notification
 from incidents.notifications.fallback import turn_to_next
 from incidents.notifications.payload import incident_payload, monitor_facts
 from incidents.policies.reaching import Reached, Way, due_at, resolve_targets
-from incidents.rows import Row, insert_rows, run_with_rows
-
-M = TypeVar("M", bound=Model)
+from incidents.rows import Row, insert_rows, run_with_rows, with_any
 
 BATCH_ROWS = 1000
+SHARES = 4  # of a batch, as in lifecycle/advance.py; other engines lock the first of them
 # Between the last step of a round and the first of the next there is always a breath, so that a
 # policy without delays does not page ten times at once; and more after a round without anybody.
 ROUND_PAUSE = timedelta(seconds=5)
@@ -47,25 +45,40 @@ POISON_PAUSE = timedelta(seconds=60)
 
 log = logging.getLogger(__name__)
 
+_FIRES = "(i.state = 'open' OR (i.resolved_reason = 'recovered' AND w.firings = 0))"
+
 # name: claim_escalations
 # Lock the incidents whose next step is due, in turns over the teams: one with ten thousand lets
 # another's first one through. A first step that was due when the monitor recovered fires as well.
-CLAIM = """
-SELECT e.id, e.incident_id, clock_timestamp()
-FROM (
-  SELECT id, incident_id, firings,
-    row_number() OVER (PARTITION BY team_id ORDER BY next_step_at, id) AS turn
-  FROM incidents_escalation
-  WHERE next_step_at <= clock_timestamp() AND (%(only)s::uuid IS NULL OR id = %(only)s)) e
-JOIN incidents_incident i ON i.id = e.incident_id
-WHERE i.state = 'open' OR (i.resolved_reason = 'recovered' AND e.firings = 0)
-ORDER BY e.turn LIMIT %(limit)s FOR NO KEY UPDATE OF i SKIP LOCKED
+# The clock is read once: what is read anew for every row finds nothing by an index.
+CLAIM = f"""
+WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now), teams AS (
+  (SELECT team_id FROM incidents_escalation WHERE next_step_at IS NOT NULL
+    ORDER BY team_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT w.team_id FROM incidents_escalation w
+    WHERE w.next_step_at IS NOT NULL AND w.team_id > teams.team_id ORDER BY w.team_id LIMIT 1)
+  FROM teams WHERE teams.team_id IS NOT NULL
+), picked AS MATERIALIZED (
+  SELECT oldest.id, oldest.turn FROM teams CROSS JOIN LATERAL (
+    SELECT w.id, row_number() OVER (ORDER BY w.next_step_at) AS turn
+    FROM incidents_escalation w JOIN incidents_incident i ON i.id = w.incident_id
+    WHERE w.team_id = teams.team_id AND w.next_step_at <= (SELECT now FROM clock)
+      AND {_FIRES} AND (%(only)s::uuid IS NULL OR w.id = %(only)s)
+    ORDER BY w.next_step_at
+    LIMIT (SELECT ceil({SHARES}.0 * %(limit)s / count(team_id)) FROM teams)) oldest
+)
+SELECT w.id, w.incident_id, clock_timestamp()
+FROM picked JOIN incidents_escalation w ON w.id = picked.id
+JOIN incidents_incident i ON i.id = w.incident_id
+WHERE {_FIRES}
+ORDER BY picked.turn LIMIT %(limit)s FOR NO KEY UPDATE OF i SKIP LOCKED
 """
 
 # name: due_escalations
 # The ladders whose next step is due.
 DUE = """
-SELECT id FROM incidents_escalation WHERE next_step_at <= clock_timestamp()
+SELECT id FROM incidents_escalation WHERE next_step_at <= (SELECT clock_timestamp())
 ORDER BY next_step_at LIMIT %s
 """
 
@@ -140,11 +153,11 @@ def _fire_batch(*, limit: int, only: UUID | None) -> tuple[int, int]:
             return 0, 0
         now = claimed[0][2]
         # Read anew under the lock: another engine may have fired a step since the claim's look.
-        found = _by_id(
-            Escalation.objects.filter(next_step_at__lte=now), [row[0] for row in claimed]
-        )
+        waiting = Escalation.objects.filter(next_step_at__lte=now)
+        found = {e.pk: e for e in with_any(waiting, "id", [row[0] for row in claimed])}
         escalations = {pk: found[pk] for pk, *_ in claimed if pk in found}
-        incidents = _by_id(Incident.objects.all(), list({e.incident_id for e in found.values()}))
+        climbing = {e.incident_id for e in found.values()}
+        incidents = {i.pk: i for i in with_any(Incident.objects.all(), "id", climbing)}
         firing = _read(list(escalations.values()), incidents, now=now)
         for escalation in escalations.values():
             _fire(firing, incidents[escalation.incident_id], escalation)
@@ -166,11 +179,6 @@ def _fire_batch(*, limit: int, only: UUID | None) -> tuple[int, int]:
         )
         mailed = turn_to_next([incidents[pk] for pk in firing.unreached], at=now)
     return len(escalations), len(firing.deliveries) + mailed
-
-
-def _by_id(rows: QuerySet[M], ids: list[UUID]) -> dict[UUID, M]:
-    # One array: thousands of placeholders cost more than the rows.
-    return {row.pk: row for row in rows.extra(where=["id = ANY(%s)"], params=[ids])}
 
 
 def _read(

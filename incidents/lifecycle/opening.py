@@ -15,7 +15,7 @@ from incidents.notifications.compose import Contact, contacts_of, delivery_rows
 from incidents.notifications.payload import incident_payload
 from incidents.policies.snapshot import Snapshot
 from incidents.routing import Route, Subject, route
-from incidents.rows import Row
+from incidents.rows import Row, new_object
 
 
 def open_incident(work: Work, row: dict[str, Any], *, flapping: bool = False) -> None:
@@ -25,7 +25,9 @@ def open_incident(work: Work, row: dict[str, Any], *, flapping: bool = False) ->
     of the monitor: name, namespace, severity, labels, runbook_url, interval, silent_after, grace,
     last_push_at.
     """
-    incident = Incident(
+    incident = new_object(
+        Incident,
+        id=uuid7(),
         team_id=row["team_id"],
         monitor_id=row["monitor_id"],
         monitor_name=row["name"],

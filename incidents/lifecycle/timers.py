@@ -50,7 +50,7 @@ WHERE t.monitor_id = ANY(%(monitors)s)
 # Lock the flapping incidents that have been quiet for long enough.
 CLAIM_SETTLED = """
 SELECT id FROM incidents_incident
-WHERE settle_at <= clock_timestamp() AND state <> 'resolved'
+WHERE settle_at <= (SELECT clock_timestamp()) AND state <> 'resolved'
 ORDER BY settle_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 """
 
@@ -58,7 +58,7 @@ ORDER BY settle_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 # Lock the incidents whose acknowledgement has run out or whose snooze is over.
 CLAIM_WOKEN = """
 SELECT id FROM incidents_incident
-WHERE wake_at <= clock_timestamp() AND state = 'acknowledged'
+WHERE wake_at <= (SELECT clock_timestamp()) AND state = 'acknowledged'
 ORDER BY wake_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 """
 

@@ -26,11 +26,14 @@ from incidents.models import (
 from incidents.notifications.compose import Contact, notification_row
 from incidents.policies.snapshot import Snapshot, load_policies
 from incidents.routing import Rule, load_rules
-from incidents.rows import Row, insert_rows, run_with_rows
+from incidents.rows import Row, insert_rows, run_with_rows, with_any
 
-# Only one process turns changes into incidents at a time, so that no monitor's second change
-# overtakes its first.
+# Only one transaction at a time turns changes of a monitor into incidents, so that its second
+# change does not overtake its first. Whoever is at work on all monitors holds LOCK_KEY alone. Each
+# of the lanes, which share the monitors between them, holds it with the others, and its own alone.
 LOCK_KEY = 7_203_002
+LANE_KEY = 7_203_100
+LANES = 2
 
 
 class Sent(NamedTuple):
@@ -153,7 +156,7 @@ class Work:
         insert_rows(Notification, [notification_row(row) for row in self.deliveries])
         gone = self.released | self.held_anew.keys()
         if gone:
-            HeldOutage.objects.filter(monitor_id__in=gone).delete()
+            with_any(HeldOutage.objects.all(), "monitor_id", gone).delete()
         insert_rows(HeldOutage, list(self.held_anew.values()))
         note_changes(self.created, self.ended.values())
 
@@ -172,10 +175,21 @@ def event_row(
     }
 
 
-def try_lock() -> bool:
-    """Take the engine's lock until the end of the transaction; False if somebody else has it."""
+# name: try_lane
+# Take one lane's lock, beside the other lanes and with nobody at work on all monitors.
+_TRY_LANE = "SELECT pg_try_advisory_xact_lock_shared(%s) AND pg_try_advisory_xact_lock(%s)"
+
+
+def try_lock(lane: int | None = None) -> bool:
+    """Take the engine's lock until the end of the transaction; False if somebody else has it.
+
+    Without a `lane` it is the lock on all monitors.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
+        if lane is None:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
+        else:
+            cursor.execute(_TRY_LANE, [LOCK_KEY, LANE_KEY + lane])
         return bool(cursor.fetchone()[0])
 
 
@@ -192,7 +206,7 @@ def start_work(team_ids: Iterable[UUID]) -> Work:
         teams={team.pk: team for team in Team.objects.filter(pk__in=wanted)},
         rules=rules,
         channels=Channel.objects.in_bulk({c for rule in every for c in rule.channels}),
-        policies=load_policies({rule.policy for rule in every if rule.policy}, lock=True),
+        policies=load_policies({rule.policy for rule in every if rule.policy}),
         owners=owner_addresses_by_team(wanted),
     )
 
@@ -205,7 +219,7 @@ def read_sent(incident_ids: Iterable[UUID]) -> dict[UUID, list[Sent]]:
     wanted = list(incident_ids)
     sent: dict[UUID, list[Sent]] = {}
     if wanted:
-        found = Delivery.objects.filter(incident_id__in=wanted).order_by("id")
+        found = with_any(Delivery.objects.order_by("id"), "incident_id", wanted)
         for incident_id, *values in found.select_for_update(no_key=True).values_list(
             "incident_id", *Sent._fields
         ):

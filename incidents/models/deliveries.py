@@ -107,7 +107,6 @@ class Delivery(TenantModel):
                 name="delivery_outbox",
                 condition=models.Q(state__in=["pending", "sending"]),
             ),
-            models.Index(fields=["team", "-id"], name="delivery_of_team"),
             models.Index("id", name="delivery_rescue", condition=models.Q(rescue=True)),
             # Empty for most messages of a mass outage, so these cost it nothing.
             *(
@@ -148,8 +147,12 @@ class Notification(TenantModel):
     """The intent to tell one contact one thing, stored once, before any message is made of it."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    incident = models.ForeignKey(
-        Incident, on_delete=models.CASCADE, db_constraint=False, related_name="notifications"
+    incident = models.ForeignKey(  # notification_once begins with it
+        Incident,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="notifications",
     )
     kind = models.CharField(max_length=12)
     step_seq = models.PositiveIntegerField(default=0)

@@ -47,7 +47,12 @@ class Incident(TenantModel):
     wake_at = models.DateTimeField(null=True)
     settle_at = models.DateTimeField(null=True)
     previous = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, db_constraint=False, related_name="+"
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
 
     class Meta:
@@ -58,8 +63,14 @@ class Incident(TenantModel):
             ),
             TenantKey(field="previous", name="incident_previous_team"),
         ]
+        # In a mass outage each index costs its share of every row. A team's list reads
+        # incident_team_id backwards, and these are empty for most incidents.
         indexes = [
-            models.Index(fields=["team", "-id"], name="incident_of_team"),
+            models.Index(
+                "previous",
+                name="incident_of_previous",
+                condition=models.Q(previous__isnull=False),
+            ),
             models.Index(
                 "wake_at", name="incident_wake", condition=models.Q(wake_at__isnull=False)
             ),
@@ -101,7 +112,11 @@ class Escalation(TenantModel):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     incident = models.ForeignKey(
-        Incident, on_delete=models.CASCADE, db_constraint=False, related_name="escalations"
+        Incident,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="escalations",
     )
     policy_id = models.UUIDField(null=True)
     policy_name = models.CharField(max_length=300)
@@ -116,8 +131,9 @@ class Escalation(TenantModel):
         constraints = [TenantKey(field="incident", name="escalation_incident_team")]
         indexes = [
             models.Index(
+                "team",
                 "next_step_at",
-                name="escalation_due",
+                name="escalation_of_team_due",
                 condition=models.Q(next_step_at__isnull=False),
             ),
             models.Index("incident", name="escalation_of_incident"),

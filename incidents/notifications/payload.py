@@ -11,6 +11,7 @@ from django.conf import settings
 
 from accounts.models import Team
 from incidents.models import Incident
+from incidents.rows import with_any
 from monitors.models import Monitor
 
 
@@ -22,7 +23,7 @@ def incident_url(team_slug: str, incident_id: Any) -> str:
 def monitor_facts(monitor_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
     """Return for each monitor that still exists what messages tell of it: one query."""
     columns = ("labels", "runbook_url", "interval", "silent_after", "heartbeat__last_push_at")
-    rows = Monitor.objects.filter(pk__in=set(monitor_ids)).values_list("pk", *columns)
+    rows = with_any(Monitor.objects.all(), "id", set(monitor_ids)).values_list("pk", *columns)
     return {
         pk: {
             "labels": labels,

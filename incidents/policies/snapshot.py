@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Prefetch, QuerySet
-from django_scopes import scopes_disabled
 
 from incidents.models import EscalationPolicy, EscalationStep, EscalationTarget
+
+# name: load_policies
+# Policies with their steps and targets, in order, as `take_snapshot` writes them.
+LOAD = """
+SELECT p.id, p.name, p.repeat, p.acknowledge_timeout, coalesce((
+  SELECT json_agg(json_build_object('delay', s.delay, 'targets', coalesce((
+    SELECT json_agg(CASE
+        WHEN r.id IS NOT NULL THEN json_build_object('rotation', r.id, 'name', r.name)
+        WHEN u.id IS NOT NULL THEN json_build_object('member', m.id, 'name', u.email)
+        ELSE json_build_object('channel', c.id, 'name', c.name) END ORDER BY t.position, t.id)
+    FROM incidents_escalationtarget t
+    LEFT JOIN incidents_rotation r ON r.id = t.rotation_id
+    LEFT JOIN accounts_membership m ON m.id = t.membership_id
+    LEFT JOIN accounts_user u ON u.id = m.user_id
+    LEFT JOIN incidents_channel c ON c.id = t.channel_id
+    WHERE t.step_id = s.id), '[]'::json)) ORDER BY s.position)
+  FROM incidents_escalationstep s WHERE s.policy_id = p.id), '[]'::json)
+FROM incidents_escalationpolicy p WHERE p.id = ANY(%s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +58,29 @@ def with_steps(policies: QuerySet[EscalationPolicy]) -> QuerySet[EscalationPolic
     return policies.prefetch_related(Prefetch("steps", steps))
 
 
-def load_policies(policy_ids: Iterable[UUID], *, lock: bool = False) -> dict[UUID, Snapshot]:
-    """Return the policies of these ids, of whatever team: three queries. What is gone is absent.
+def load_policies(policy_ids: Iterable[UUID]) -> dict[UUID, Snapshot]:
+    """Return the policies of these ids, of whatever team, as they are at one moment.
 
-    With `lock`, in a transaction, nobody edits them between the queries.
+    One statement, so nobody edits them in the middle, and no lock: engines at work on thousands of
+    incidents of one policy do not wait for each other, nor an editor for them. What is gone is
+    absent.
     """
-    with scopes_disabled():
-        found = EscalationPolicy.objects.filter(pk__in=set(policy_ids))
-        if lock:
-            found = found.select_for_update(no_key=True).order_by("pk")
-        rows = list(with_steps(found))
-        return {row.pk: take_snapshot(row) for row in rows}
+    wanted = list(policy_ids)
+    if not wanted:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(LOAD, [wanted])
+        rows = cursor.fetchall()
+    return {
+        pk: Snapshot(
+            policy_id=pk,
+            name=name,
+            repeat=repeat,
+            acknowledge_timeout=timeout,
+            steps=json.loads(steps) if isinstance(steps, str) else steps,
+        )
+        for pk, name, repeat, timeout, steps in rows
+    }
 
 
 def take_snapshot(policy: EscalationPolicy) -> Snapshot:

@@ -304,3 +304,21 @@ def test_an_application_clock_that_is_wrong_changes_no_state(team, hours):
         with connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp() - %s < interval '1 minute'", [received])
             assert cursor.fetchone()[0]
+
+
+def test_what_falls_due_after_a_flood_is_found_before_the_flood_is_over(team):
+    flood = make_monitors(team, 40, prefix="flood")
+    for monitor in flood:
+        push(monitor)
+        age(monitor, 200)
+    (early,) = make_monitors(team, 1, prefix="early")
+    (late,) = make_monitors(team, 1, prefix="late")
+    for monitor, seconds in ((early, 300), (late, 91)):
+        push(monitor)
+        age(monitor, seconds)
+    listen()
+    assert sweep_batch(limit=8) == (8, 8)
+    assert (heartbeat(early).state, heartbeat(late).state) == ("down", "down")
+    while sweep_batch(limit=8)[0]:
+        pass
+    assert {heartbeat(monitor).state for monitor in flood} == {"down"}
