@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import connection
 
+from accounts.database.standing import unscoped
 from accounts.observing import about
 from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.outbox import Leased, claim
@@ -73,6 +74,7 @@ def _send(leased: Leased) -> str:
             connection.close()
 
 
+@unscoped
 def deliver_here() -> int:
     """Send what is due in this thread, one after the other; return how many. For commands."""
     sent = 0

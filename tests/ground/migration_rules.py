@@ -69,9 +69,18 @@ def problems(migration: Migration, before: ProjectState) -> list[str]:
                 found.append(f"{name}: {trouble}, or `reviewed` names it with {wanted}")
         operation.state_forwards(app, before)
     found += [f"`reviewed` names {name}, which needs none" for name in reviewed.keys() - met]
-    if not migration.atomic and len(migration.operations) > 1:
-        found.append("outside a transaction: one operation alone, since half of them may remain")
+    # Outside a transaction half of the operations may remain: those before must bear a second run.
+    once = [each for each in migration.operations[:-1] if not _bears_repetition(each)]
+    if not migration.atomic and once:
+        found.append("outside a transaction: alone, or last, what cannot be run a second time")
     return found
+
+
+def _bears_repetition(operation: Any) -> bool:
+    """Whether an operation may be run again: Django drops indexes IF EXISTS; SQL is reviewed."""
+    return isinstance(
+        operation, RemoveIndexConcurrently | operations.SeparateDatabaseAndState | operations.RunSQL
+    )
 
 
 def describe(app: str, operation: Any) -> str:

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts import measures
+from accounts.database.standing import as_owner
 from accounts.limits import parse_limit
 from incidents.delivery.pool import deliver_here
 from incidents.engine import stamp
@@ -203,12 +204,12 @@ def test_strangers_get_404_and_a_token_opens(settings) -> None:
 
 def test_without_database_and_broker_it_says_so_and_what_the_process_knows(settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE monitors_listeningstamp RENAME TO hidden")
     try:
         families = read()
     finally:
-        with connection.cursor() as cursor:
+        with as_owner(), connection.cursor() as cursor:
             cursor.execute("ALTER TABLE hidden RENAME TO monitors_listeningstamp")
     assert value(families, "tocsin_database_up") == 0
     assert value(families, "tocsin_broker_up") == 0

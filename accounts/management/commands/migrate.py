@@ -1,4 +1,4 @@
-"""`migrate` as it may run beside a serving installation: as the owner, waiting for no lock for long.
+"""`migrate` beside a serving installation: as the owner, and waiting for no lock for long.
 
 A statement that waits for a lock makes everybody behind it wait too, pushes first of all. So each
 wait is short; when it is over the migration is rolled back, pushes go on, and it is tried again.

@@ -1,7 +1,7 @@
 """Fewer indexes on what a mass outage writes; see docs/adr/0007. Nothing is locked for long."""
 
 import django.db.models.deletion
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
 
 
@@ -20,21 +20,16 @@ def without_index(table, column, index, alter):
 
 class Migration(migrations.Migration):
 
-    atomic = False  # indexes are made and dropped while the tables are in use
+    atomic = False  # they are dropped while the tables are in use
+    reviewed = {
+        "SeparateDatabaseAndState incidents": "drops an index concurrently, if it is there",
+    }
 
     dependencies = [
-        ('incidents', '0004_rescue'),
+        ('incidents', '0007_incidents_of_previous'),
     ]
 
     operations = [
-        AddIndexConcurrently(
-            model_name='escalation',
-            index=models.Index(models.F('team'), models.F('next_step_at'), condition=models.Q(('next_step_at__isnull', False)), name='escalation_of_team_due'),
-        ),
-        AddIndexConcurrently(
-            model_name='incident',
-            index=models.Index(models.F('previous'), condition=models.Q(('previous__isnull', False)), name='incident_of_previous'),
-        ),
         RemoveIndexConcurrently(model_name='delivery', name='delivery_of_team'),
         RemoveIndexConcurrently(model_name='escalation', name='escalation_due'),
         RemoveIndexConcurrently(model_name='incident', name='incident_of_team'),
