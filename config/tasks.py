@@ -13,6 +13,7 @@ from collections.abc import Callable
 from celery import shared_task
 from django.db import connection
 
+from accounts.database.standing import unscoped
 from config.watching import ping_outside
 from incidents.engine import stamp
 from incidents.watching.canary import send_canary
@@ -48,6 +49,7 @@ def start_watching(*, runner: str = "watch") -> bool:
     return _start(_watching, (step_watchdog, look_around, mail_notices, ping_outside), runner)
 
 
+@unscoped
 def run_steps(steps: tuple[Callable[[], object], ...], runner: str) -> None:
     """Take each step, whatever becomes of the others, and stamp the round."""
     for step in steps:

@@ -296,7 +296,8 @@ def _advance_lanes(most_batches: int, failed: Sequence[UUID]) -> tuple[int, int]
 
     def run_apart(lane: int) -> None:
         try:
-            run(lane)
+            with scopes_disabled():  # no scope follows into a thread
+                run(lane)
         except Exception:
             log.exception("lane %s failed; its transitions wait for the next round", lane)
         finally:

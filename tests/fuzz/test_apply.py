@@ -11,6 +11,7 @@ from django.test import Client
 from rest_framework.exceptions import ParseError
 
 from accounts.api.problems import CONTENT_TYPE
+from accounts.database.standing import as_owner
 from accounts.models import Team
 from manifests.problems import Problems, Refused
 from manifests.reading.documents import read_json, read_yaml
@@ -37,7 +38,7 @@ def team(db: None) -> Team:
 @pytest.fixture
 def tables(team: Any) -> str:
     """The statement whose one row tells whether any table holds anything else than before."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         names = set(connection.introspection.table_names(cursor)) - _NOTED
     parts = [
         f"(SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t)"
@@ -47,7 +48,7 @@ def tables(team: Any) -> str:
 
 
 def everything(statement: str) -> Any:
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchone()
 

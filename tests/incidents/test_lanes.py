@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django_scopes import scopes_disabled
 
+from accounts.database.standing import as_owner
 from incidents import engine
 from incidents.lifecycle import advance as advancing
 from incidents.lifecycle.advance import advance, advance_batch
@@ -162,11 +163,12 @@ CREATE TRIGGER refuse BEFORE INSERT ON incidents_incident FOR EACH ROW
 
 def test_one_that_cannot_be_handled_fails_alone_and_once_a_round(team, caplog):
     change(make_monitors(team, 100), "up", "down")
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(REFUSE)
-        try:
-            advance()
-        finally:
+    try:
+        advance()
+    finally:
+        with as_owner(), connection.cursor() as cursor:
             cursor.execute("DROP FUNCTION refuse CASCADE")
     assert Transition.objects.get(handled_at=None).monitor.name == "m-7"
     assert Incident.objects.count() == 99
