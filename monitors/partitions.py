@@ -16,7 +16,7 @@ from accounts.database.standing import as_owner
 
 DAYS_AHEAD = 7
 DAYS_ALARM = 3
-LOCK_KEY = 7_203_003
+LOCK_KEY = 7_203_004
 _NAME = re.compile(r"^monitors_pushresult_(\d{4})(\d{2})(\d{2})$")
 
 # name: make_partition

@@ -173,7 +173,9 @@ class Leased:
 
     def about(self) -> dict[str, object]:
         """Return what log lines about this message say that they are about."""
-        monitor = self.payload.get("monitor")
+        # Nothing that a row holds may keep a message from being tried and recorded.
+        payload: object = self.payload
+        monitor = payload.get("monitor") if isinstance(payload, dict) else None
         return {
             "team_id": self.team_id,
             "monitor_id": monitor.get("id") if isinstance(monitor, dict) else None,

@@ -56,18 +56,22 @@ def _attempt(leased: Leased) -> Outcome:
         )
     if leased.attempt_count > MOST_ATTEMPTS and leased.event != FIRING:
         return Outcome("failed", "Every sender died with it; given up.")
-    payload = leased.payload
-    if leased.event == OPENED and leased.incident_id is not None:
-        actor = str(payload.get("to") or leased.contact)
-        link = Link(leased.incident_id, actor, leased.channel_id, leased.contact_method_id)
-        payload = {**payload, "acknowledge_url": acknowledge_url(link, sent_at=leased.created_at)}
-    message = Message(key=str(leased.id), event=leased.event, at=leased.created_at, payload=payload)
     try:
+        message = _compose(leased)
         return kind.send(message, config, now=now())
     except Exception as error:
         # One message's trouble is its own: whatever a kind raises, the others go on.
         log.exception("delivery %s could not be sent", leased.id)
         return Outcome("retry", f"Our own error: {type(error).__name__}.")
+
+
+def _compose(leased: Leased) -> Message:
+    payload = leased.payload
+    if leased.event == OPENED and leased.incident_id is not None:
+        actor = str(payload.get("to") or leased.contact)
+        link = Link(leased.incident_id, actor, leased.channel_id, leased.contact_method_id)
+        payload = {**payload, "acknowledge_url": acknowledge_url(link, sent_at=leased.created_at)}
+    return Message(key=str(leased.id), event=leased.event, at=leased.created_at, payload=payload)
 
 
 def _record(leased: Leased, outcome: Outcome) -> str:

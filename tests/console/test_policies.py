@@ -45,7 +45,7 @@ def typed(**change):
 def only_policy():
     with scopes_disabled():
         row = EscalationPolicy.objects.get()
-    return load_policies([row.pk])[row.pk]
+        return load_policies([row.pk])[row.pk]
 
 
 def text_of(page):

@@ -210,6 +210,9 @@ def test_one_poison_payload_fails_alone(team, provider):
     assert third.state == "delivered"
     second.refresh_from_db()
     assert second.state == "failed"
+    first.refresh_from_db()
+    assert first.state == "pending"
+    assert "Our own error" in first.attempts[0]["detail"]
     (test,) = deliveries(event="channel.test")
     assert test.state == "pending"
     assert "Our own error" in test.attempts[0]["detail"]
