@@ -198,7 +198,9 @@ def main() -> int:
         print(f"[{time.monotonic() - started:5.0f} s] {line}", flush=True)
 
     with made_bed(options.on) as bed:
-        os.environ.update(bed.environment)
+        # All monitors of all teams silent at once are a wave, which the mass guard would hold back:
+        # it is the engine that is measured.
+        os.environ.update(bed.environment, MASS_GUARD_SECONDS="0")
         import django
 
         django.setup()

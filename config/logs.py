@@ -37,6 +37,12 @@ def process_name(arguments: list[str], environ: Mapping[str, str]) -> str:
     return arguments[1] if program == "manage.py" and len(arguments) > 1 else program
 
 
+def sends_messages(arguments: list[str]) -> bool:
+    """Return whether a process with this command line sends messages: `deliver`'s, or a standby."""
+    name = process_name(arguments, {})
+    return name in ("worker", "standby") or (name.startswith("worker-") and "deliver" in name)
+
+
 def facts(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record is about: its own `extra` first, else what the work is about."""
     from accounts.observing import current  # needs Django's settings, which need this

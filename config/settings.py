@@ -1,14 +1,15 @@
 """Django settings, read from the environment.
 
-Every variable is listed in the README. Where `DATABASE_URL` or `REDIS_URL` is unset the embedded
-servers of `make up` are used; `SECRET_KEY` and `ALLOWED_HOSTS` then have generated values, and
-without them a production start is refused.
+Every variable is listed in docs/operations.md. Where `DATABASE_URL` or `REDIS_URL` is unset the
+embedded servers of `make up` are used; `SECRET_KEY` and `ALLOWED_HOSTS` then have generated values,
+and without them a production start is refused.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,17 @@ import environ
 from accounts.limits import Limit, parse_limit
 from config import embedded, logs, sign_in
 
-env = environ.Env()
+
+class _Environ(environ.Env):  # type: ignore[misc]
+    """The environment, where an empty variable is an unset one."""
+
+    # But an empty DATABASE_ROLE asks for none, where an unset one takes what can be had.
+    ENVIRON = {
+        name: value for name, value in os.environ.items() if value or name == "DATABASE_ROLE"
+    }
+
+
+env = _Environ()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 TOCSIN_DATA = embedded.data_dir(os.environ)
@@ -76,8 +87,9 @@ OUTBOUND_ALLOW = tuple(
 )
 
 # --- who watches the watcher ------------------------------------------------------------------
-# Where our own pushes go, to try the public path; elsewhere only if we cannot reach BASE_URL.
-CANARY_URL = env.str("CANARY_URL", f"http://127.0.0.1:{PORT}" if EMBEDDED else BASE_URL).rstrip("/")
+# Where our own pushes go, to try the public path; elsewhere only if we cannot reach BASE_URL (which
+# is the loopback port where it is not set).
+CANARY_URL = env.str("CANARY_URL", BASE_URL).rstrip("/")
 CANARY_SECONDS = env.int("CANARY_SECONDS", 5)  # 0: none
 CANARY_GAP_SECONDS = env.int("CANARY_GAP_SECONDS", 300)  # at most so much of an hour is held back
 WATCHDOG_SECONDS = env.int("WATCHDOG_SECONDS", 600)  # 0: none
@@ -185,9 +197,11 @@ DATABASES["default"].setdefault("OPTIONS", {})
 # Each ASGI request runs in a thread of its own: a pool keeps connections across them, bounded.
 # At most DJANGO_SLOTS requests run at once in a process (config/asgi.py), so none waits for one.
 DJANGO_SLOTS = env.int("DJANGO_SLOTS", 8)
+# Messages that one process sends at once. Each may have its outcome to record at the same moment.
+SENDERS = 32
 DATABASES["default"]["OPTIONS"]["pool"] = {
     "min_size": 0,
-    "max_size": DJANGO_SLOTS + 4,
+    "max_size": (SENDERS if logs.sends_messages(sys.argv) else DJANGO_SLOTS) + 4,
     "timeout": 2,
     "max_idle": 60,
     # A pool that goes on trying doubles its pauses, and all wait for it long after the database has

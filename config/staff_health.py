@@ -10,10 +10,10 @@ from django.views.decorators.http import require_safe
 
 from accounts.console.pages import is_htmx, teams_of
 from accounts.models import User
-from config.figures import BAD
+from config.figures import BAD, UNKNOWN
 from config.staff import staff_page
 from config.staff_figures import GAP_DAYS, Group, read_figures, read_gaps, read_tables
-from incidents.watching.notices import latest_notices
+from incidents.watching.notices import latest_notices, operator_addresses
 from monitors.models import ListeningGap
 from monitors.queries import database_now
 
@@ -26,12 +26,14 @@ def show_health(request: HttpRequest) -> HttpResponse:
     groups, gaps, tables = read_figures(now=now), read_gaps(now=now), read_tables()
     if request.GET.get("format") == "json":
         return JsonResponse(_as_json(groups, gaps, tables))
-    wrong = [figure for group in groups for figure in group.figures if figure.state == BAD]
+    figures = [figure for group in groups for figure in group.figures]
     context: dict[str, Any] = {
         "groups": groups,
-        "wrong": wrong,
+        "wrong": [figure for figure in figures if figure.state == BAD],
+        "unknown": [figure for figure in figures if figure.state == UNKNOWN],
         "gaps": [(gap, (gap.ended_at - gap.started_at).total_seconds()) for gap in gaps],
         "notices": latest_notices(),
+        "has_addressee": bool(operator_addresses()),
         "gap_days": GAP_DAYS,
         "tables": tables,
         "now": now,
@@ -68,6 +70,7 @@ def _as_json(
             }
             for gap in gaps
         ],
+        "has_addressee": bool(operator_addresses()),
         "notices": [
             {
                 "kind": notice.kind,

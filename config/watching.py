@@ -2,8 +2,8 @@
 
 `WATCHDOG_URL` is asked for once a minute while pushes are stored, silence is found and messages go
 out (the same test as `/readyz`), our own pushes get through, and the watchdog's last round went
-well. When any of that ends, so do the pings, and whoever awaits them tells the operator: that also
-covers what no process of ours can tell of, such as all of them being gone.
+well, not too long ago. When any of that ends, so do the pings, and whoever awaits them tells the
+operator: that also covers what no process of ours can tell of, such as all of them being gone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def reasons_not_to_ping() -> list[str]:
     if settings.CANARY_SECONDS > 0 and Canary.objects.filter(failures__gte=FAILURES).exists():
         reasons.append("canary: our own pushes do not get through")
     if settings.WATCHDOG_SECONDS > 0 and not is_well():
-        reasons.append("watchdog: its last round did not complete")
+        reasons.append("watchdog: its last round did not complete, or is long ago")
     return reasons
 
 

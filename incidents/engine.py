@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django_scopes import scopes_disabled
 
 from accounts.audit_log import drop_old_events
@@ -38,16 +41,19 @@ from monitors.undo import purge_steps
 from monitors.usage import count_teams
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MOST_ROUNDS = 50
 # A lap is over within about a second, so that whatever falls due meanwhile is seen soon. First come
 # the incidents: while many wait, only so many steps are fired in each lap, in turns over the teams.
 SWEPT_A_LAP = 5
 BATCHES_A_LAP = 3
+RESCUED_A_LAP = 2
 FIRED_A_LAP, FIRED_IN_A_FLOOD = 2000, 500
 RECEIPT_HOURS = 24
 HISTORY_DAYS = 400
 CLEAN_ROWS = 5000
+_maintaining = threading.Lock()
 
 # name: stamp
 # Say that a part of the engine has completed a round.
@@ -62,6 +68,14 @@ DROP_TRANSITIONS = """
 DELETE FROM monitors_transition WHERE id IN (
   SELECT id FROM (SELECT id, handled_at FROM monitors_transition ORDER BY id LIMIT %s) oldest
   WHERE handled_at < %s)
+"""
+
+# name: drop_answers
+# Drop the oldest of the answers that were kept for a day. What is locked waits for the next hour.
+DROP_ANSWERS = """
+DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM {table} WHERE created_at < %s
+  ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED))
 """
 
 # name: ages
@@ -83,33 +97,42 @@ def stamp_ages() -> dict[str, float]:
 
 
 @measured_round("engine")
-def run_round(*, runner: str = "engine") -> int:
+def run_round(*, runner: str = "engine", most_laps: int = MOST_ROUNDS) -> int:
     """Sweep, turn transitions into incidents, fire the steps that are due, while there is work.
 
-    A part that fails is logged and leaves the others to their work. Returns how many messages were
-    queued.
+    A part that fails is logged and leaves the others to their work. Where it is one of those three
+    the round ends without a stamp: whoever watches the stamps sees that something is not done.
+    Returns how many messages were queued. Raises OperationalError if the database went away.
     """
     queued = 0
     with scopes_disabled():
-        for _ in range(MOST_ROUNDS):
+        for _ in range(most_laps):
             with _without_collections():
-                found, messages = _run_lap()
+                found, messages, is_well = _run_lap()
             queued += messages
+            if not is_well:
+                break
             stamp(runner)  # after each lap: half a minute of a mass outage is no standstill
             if not found:
                 break
     return queued
 
 
-def _run_lap() -> tuple[int, int]:
-    """Do a bounded piece of everything; return how much there was, and how many messages."""
-    silent = sweep(most_batches=SWEPT_A_LAP)
-    handled, messages = advance(most_batches=BATCHES_A_LAP)
-    flood = handled > BATCHES_A_LAP * BATCH_ROWS
-    for part in (open_released, settle_flapping, wake_incidents, rescue_unreached):
-        handled += _guarded(part)
-    fired, paged = fire_steps(limit=FIRED_IN_A_FLOOD if flood else FIRED_A_LAP)
-    return silent + handled + fired, messages + paged + _guarded(announce_handoffs)
+def _run_lap() -> tuple[int, int, bool]:
+    """Do a bounded piece of everything.
+
+    Returns how much there was, how many messages, and whether what matters most went well.
+    """
+    failed: list[str] = []
+    silent = _guarded(partial(sweep, most_batches=SWEPT_A_LAP), 0, failed)
+    handled, messages = _guarded(partial(advance, most_batches=BATCHES_A_LAP), (0, 0), failed)
+    limit = FIRED_IN_A_FLOOD if handled > BATCHES_A_LAP * BATCH_ROWS else FIRED_A_LAP
+    rescue = partial(rescue_unreached, most_batches=RESCUED_A_LAP)
+    for part in (open_released, settle_flapping, wake_incidents, rescue):
+        handled += _guarded(part, 0)
+    fired, paged = _guarded(partial(fire_steps, limit=limit), (0, 0), failed)
+    queued = messages + paged + _guarded(announce_handoffs, 0)
+    return silent + handled + fired, queued, not failed
 
 
 @contextmanager
@@ -127,13 +150,22 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _guarded(part: Callable[[], int]) -> int:
-    """Run one part of a lap; what it raises is logged, and it is tried again in the next one."""
+def _guarded(part: Callable[[], T], nothing: T, failed: list[str] | None = None) -> T:
+    """Run one part of a lap; what it raises is logged, and it is tried again in the next one.
+
+    Its name joins those that `failed`, and `nothing` is returned for it.
+    """
     try:
         return part()
     except Exception:
-        log.exception("%s failed", getattr(part, "__name__", part))
-        return 0
+        function: Any = part.func if isinstance(part, partial) else part
+        log.exception("%s failed", function.__name__)
+        if failed is not None:
+            failed.append(function.__name__)
+        # The next part gets a connection that works. If there is none, nothing is left to be done.
+        connection.close_if_unusable_or_obsolete()
+        connection.ensure_connection()
+        return nothing
 
 
 @measured_round("deliver")
@@ -157,6 +189,18 @@ def drop_old_transitions(*, before: datetime) -> int:
     return dropped
 
 
+def drop_old_answers(model: type[PushReceipt | KeptAnswer], *, before: datetime) -> int:
+    """Drop kept answers that are older, a bounded number in each transaction; return how many."""
+    statement = DROP_ANSWERS.format(table=connection.ops.quote_name(model._meta.db_table))
+    dropped, piece = 0, CLEAN_ROWS
+    with connection.cursor() as cursor:
+        while piece == CLEAN_ROWS:
+            cursor.execute(statement, [before, CLEAN_ROWS])
+            piece = cursor.rowcount
+            dropped += piece
+    return dropped
+
+
 def _drop_old_events(at: datetime) -> None:
     if settings.AUDIT_DAYS > 0:
         drop_old_events(before=at - timedelta(days=settings.AUDIT_DAYS))
@@ -168,6 +212,32 @@ def tidy() -> None:
         forget_codes()
         purge_steps(now=database_now())
         look_for_leavers()
+
+
+def start_maintaining(*, runner: str = "maintain") -> bool:
+    """Begin to maintain in a thread of its own; False if that still goes on in this process.
+
+    It may take minutes, and whoever calls this pages people.
+    """
+    if not _maintaining.acquire(blocking=False):
+        return False
+    try:
+        threading.Thread(target=_maintain, args=[runner], name="maintain", daemon=True).start()
+    except RuntimeError:
+        _maintaining.release()
+        raise
+    return True
+
+
+def _maintain(runner: str) -> None:
+    try:
+        with scopes_disabled():  # no scope follows into a thread
+            maintain(runner=runner)
+    except Exception:
+        log.exception("the maintenance failed")
+    finally:
+        connection.close()
+        _maintaining.release()
 
 
 def maintain(*, runner: str = "maintain") -> None:
@@ -183,8 +253,8 @@ def maintain(*, runner: str = "maintain") -> None:
         lambda: ensure_partitions(now=at),
         lambda: drop_old_partitions(now=at, keep_days=kept_days()),
         count_teams,
-        lambda: PushReceipt.objects.filter(created_at__lt=receipts).delete(),
-        lambda: KeptAnswer.objects.filter(created_at__lt=receipts).delete(),
+        lambda: drop_old_answers(PushReceipt, before=receipts),
+        lambda: drop_old_answers(KeptAnswer, before=receipts),
         lambda: drop_old_transitions(before=old),
         lambda: _drop_old_events(at),
         lambda: refresh_spans(now=at, limit=CLEAN_ROWS),
@@ -197,6 +267,7 @@ def maintain(*, runner: str = "maintain") -> None:
         for step in steps:
             try:
                 step()
-            except DatabaseError:
+            except Exception:
                 log.exception("a step of the maintenance failed")
+                connection.close_if_unusable_or_obsolete()
         stamp(runner)

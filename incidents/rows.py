@@ -105,6 +105,9 @@ def with_any(rows: QuerySet[M], column: str, values: Iterable[Any]) -> QuerySet[
 def _binding_cursor() -> CursorWrapper:
     """Return a cursor of Django's connection whose parameters travel beside the statement."""
     connection.ensure_connection()
+    teller: Any = connection
+    with connection.wrap_database_errors:
+        teller.tell()  # as whom it asks: this cursor does not tell by itself
     cursor: Any = psycopg.Cursor(connection.connection)
     if connection.queries_logged:
         return connection.make_debug_cursor(cursor)

@@ -48,8 +48,8 @@ def tidy() -> None:
 
 @shared_task(expires=600)
 def maintain() -> None:
-    """Look after partitions and old rows."""
-    engine.maintain()
+    """Begin to look after partitions and old rows, unless that still goes on."""
+    engine.start_maintaining()
 
 
 @shared_task(expires=60)

@@ -16,8 +16,10 @@
       if (on) { localStorage.removeItem("shortcuts"); } else { localStorage.setItem("shortcuts", "off"); }
     } catch (error) { /* private mode: they stay as they are */ }
   }
+  // A field that is gone from sight, in a dialog just closed, keeps the focus for a moment more.
   function isTyping(element) {
-    return Boolean(element && element.closest && element.closest("input, textarea, select, [contenteditable], [role='textbox']"));
+    var field = element && element.closest && element.closest("input, textarea, select, [contenteditable], [role='textbox']");
+    return Boolean(field && isShown(field));
   }
   function isShown(element) { return element.getClientRects().length > 0; }
 

@@ -169,6 +169,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super()._rollback()  # type: ignore[misc]
 
     def _commit(self) -> None:
+        session = self.connection
+        if session is None or session.info.transaction_status == TransactionStatus.INERROR:
+            self.told = None  # what has failed is rolled back by a COMMIT that raises nothing
         try:
             super()._commit()  # type: ignore[misc]
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ from incidents.channels.base import DIGEST
 from incidents.delivery.pacing import pace_contacts
 
 LEASE_SECONDS = 30
+# A send ends within 15 s: an older lease is one whose sender died, and holds no place of its team.
+SENDING_SECONDS = 17
 MOST_PER_TEAM = 8
 MOST_ATTEMPTS = 20
 FIRST_BACKOFF_SECONDS = 4.0
@@ -69,10 +72,12 @@ WHERE id IN (SELECT id FROM stale UNION ALL SELECT id FROM members)
 # name: claim
 # Lease due messages, in turns over the teams, at most a quarter of the senders for one of them.
 # A message waits for the one it comes after, and for its contact's pace. The oldest of each team
-# goes first. A contact method that was changed and not proved again has no address to send to.
+# goes first. A contact method that was changed and not proved again has no address to send to. The
+# lease begins when its row is written, however long this transaction has gone on.
 CLAIM = """
 WITH teams AS MATERIALIZED (
-  SELECT team_id, count(*) FILTER (WHERE state = 'sending' AND next_attempt_at > now()) AS busy
+  SELECT team_id, count(*) FILTER (WHERE state = 'sending'
+    AND next_attempt_at > now() + make_interval(secs => %(lease)s - %(sending)s)) AS busy
   FROM incidents_delivery WHERE state IN ('pending', 'sending') GROUP BY team_id
 ), picked AS MATERIALIZED (
   SELECT due.id, due.state = 'sending' AS expired
@@ -90,7 +95,7 @@ WITH teams AS MATERIALIZED (
 )
 UPDATE incidents_delivery d SET
   state = 'sending', lease_token = gen_random_uuid(), attempt_count = d.attempt_count + 1,
-  next_attempt_at = now() + make_interval(secs => %(lease)s),
+  next_attempt_at = clock_timestamp() + make_interval(secs => %(lease)s),
   attempts = CASE WHEN picked.expired THEN d.attempts || jsonb_build_object(
       'at', now(), 'outcome', 'lost', 'detail', 'The sender died; trying again with the same key.')
     ELSE d.attempts END
@@ -153,7 +158,10 @@ WHERE id = %(id)s AND lease_token = %(lease_token)s
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A message that this process may send until its lease runs out."""
+    """A message that this process may send until its lease runs out.
+
+    `claimed_at` is a monotonic time in seconds, a little before the lease began.
+    """
 
     id: UUID
     team_id: UUID
@@ -170,6 +178,7 @@ class Leased:
     direct: bool
     first_tried_at: datetime | None
     config: dict[str, Any] | None
+    claimed_at: float
 
     def about(self) -> dict[str, object]:
         """Return what log lines about this message say that they are about."""
@@ -186,22 +195,29 @@ class Leased:
 
 def claim(*, limit: int, per_team: int = MOST_PER_TEAM) -> list[Leased]:
     """Lease up to `limit` due messages, fairly over the teams."""
+    pace_contacts()
+    values = {
+        "limit": limit,
+        "per_team": per_team,
+        "lease": LEASE_SECONDS,
+        "sending": SENDING_SECONDS,
+    }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(DROP_SEEN)
         cursor.execute(DROP_ORPHANS)
         cursor.execute(DROP_STALE_DIGESTS)
-        pace_contacts()
-        cursor.execute(CLAIM, {"limit": limit, "per_team": per_team, "lease": LEASE_SECONDS})
+        claimed_at = time.monotonic()
+        cursor.execute(CLAIM, values)
         rows = cursor.fetchall()
-    return [_leased(row) for row in rows]
+    return [_leased(row, claimed_at) for row in rows]
 
 
-def _leased(row: tuple[Any, ...]) -> Leased:
+def _leased(row: tuple[Any, ...], claimed_at: float) -> Leased:
     # Django's cursors hand JSON over as text.
     return Leased(
         *(
             json.loads(value) if index in (8, 14) and value else value
-            for index, value in enumerate(row)
+            for index, value in enumerate((*row, claimed_at))
         )
     )
 

@@ -11,17 +11,22 @@ Before messages are claimed, those that have become due are looked at by contact
 
 The first page of a quiet hour is therefore never held back, and however many follow, at most one
 message a minute does.
+
+Only so many rows are rewritten at a time, so that nobody else's page waits for a flood of one. A
+digest of more stays open for some seconds: it takes the next rows with each look, always says what
+it carries, and goes out when it has them all or its time has come. What is left waits for the next.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.ids import uuid7
 from incidents.channels.base import DIGEST
@@ -34,6 +39,11 @@ MINUTE = timedelta(seconds=60)
 # A digest of thousands names the first; the rest is behind its link.
 MOST_NAMED = 200
 MOST_CONTACTS = 500
+# So many rows of one contact are rewritten in one look, and a look begins no other contact after so
+# long. A digest of more is open to further rows until it is so old.
+MOST_ROWS = 5000
+LOOK_SECONDS = 1.0
+OPEN = timedelta(seconds=10)
 LOCK_KEY = 7_203_003
 
 # Rows are locked in the order of their ids, as everywhere, and what somebody else is changing is
@@ -44,7 +54,7 @@ _DUE_OF_CONTACT = """
     AND d.next_attempt_at <= now()
     AND (d.after_id IS NULL OR EXISTS (
       SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
-  ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
+  ORDER BY d.id LIMIT %(rows)s FOR NO KEY UPDATE OF d SKIP LOCKED
 """
 
 # name: release
@@ -61,8 +71,9 @@ UPDATE incidents_delivery SET paced = true WHERE id IN (
 """
 
 # name: due_contacts
-# The contacts for whom messages have become due, the longest waiting first, how many, and what they
-# have had of late. What comes after another message waits until that one has gone out.
+# The contacts for whom messages have become due, the longest waiting first but floods last, how
+# many, and what they have had of late. What comes after another message waits until that one has
+# gone out.
 DUE = """
 SELECT d.team_id, d.contact, count(*), clock_timestamp(), p.since, p.last_at, p.count, p.hold_until
 FROM incidents_delivery d
@@ -71,7 +82,7 @@ WHERE d.state = 'pending' AND NOT d.paced AND d.next_attempt_at <= now()
   AND (d.after_id IS NULL OR EXISTS (
     SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
 GROUP BY d.team_id, d.contact, p.since, p.last_at, p.count, p.hold_until
-ORDER BY min(d.next_attempt_at) LIMIT %s
+ORDER BY count(*) > %(rows)s, min(d.next_attempt_at) LIMIT %(contacts)s
 """
 
 # name: hold
@@ -85,19 +96,34 @@ UPDATE incidents_delivery SET next_attempt_at = %(until)s WHERE id IN ({_DUE_OF_
 LET_GO = f"UPDATE incidents_delivery SET paced = true WHERE id IN ({_DUE_OF_CONTACT})"
 
 # name: insert_digest
-# The message that carries the others: to the same place, of the same kind, due now. Of several ways
-# to one address the address itself is the surest.
+# The message that carries the others: to the same place, of the same kind, due now or when it is
+# open no longer. Of several ways to one address the address itself is the surest.
 INSERT_DIGEST = """
 INSERT INTO incidents_delivery (id, team_id, channel_id, contact_method_id, contact, kind, event,
   payload, state, attempts, attempt_count, next_attempt_at, paced, direct, given_way, rescue,
   created_at)
 SELECT %(digest)s, d.team_id, d.channel_id, d.contact_method_id, d.contact, d.kind, %(event)s, '{}',
-  'pending', '[]', 0, now(), true, d.direct, false, false, now()
+  'pending', '[]', 0, now() + %(open)s, true, d.direct, false, false, now()
 FROM incidents_delivery d
 WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND d.state = 'pending' AND NOT d.paced
   AND d.next_attempt_at <= now()
 ORDER BY d.direct DESC, d.id LIMIT 1
 """
+
+# name: open_digest
+# A contact's digest that nobody may send yet. Under its lock nobody will before we have committed.
+# One that something else holds back, such as the quiet time after a restore, is open no longer.
+OPEN_DIGEST = """
+SELECT id FROM incidents_delivery
+WHERE team_id = %(team)s AND contact = %(contact)s AND event = %(event)s AND state = 'pending'
+  AND attempt_count = 0 AND next_attempt_at > clock_timestamp()
+  AND next_attempt_at <= created_at + %(open)s
+ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+
+# name: close_digest
+# Let a digest go.
+CLOSE_DIGEST = "UPDATE incidents_delivery SET next_attempt_at = now() WHERE id = %(digest)s"
 
 # name: bundle
 # Put a contact's messages into one digest.
@@ -168,16 +194,34 @@ class _Pace:
 def pace_contacts() -> None:
     """Decide for every message that has become due whether it goes, waits or joins a digest.
 
-    Inside the claim's transaction. One process at a time; any other takes what is decided already.
+    In short transactions of its own, before the claim's. One process at a time; any other takes
+    what is decided already.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
-        if not cursor.fetchone()[0]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not _is_alone(cursor):
             return
         cursor.execute(RELEASE, {"machines": _machines()})
-        cursor.execute(DUE, [MOST_CONTACTS])
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not _is_alone(cursor):
+            return
+        until = time.monotonic() + LOOK_SECONDS
+        cursor.execute(DUE, {"rows": MOST_ROWS, "contacts": MOST_CONTACTS})
         for team, contact, due, *pace in cursor.fetchall():
-            _decide(cursor, {"team": team, "contact": contact, "minute": MINUTE}, due, _Pace(*pace))
+            named = {
+                "team": team,
+                "contact": contact,
+                "minute": MINUTE,
+                "event": DIGEST,
+                "rows": MOST_ROWS,
+            }
+            _decide(cursor, named, due, _Pace(*pace))
+            if time.monotonic() > until:
+                return
+
+
+def _is_alone(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
+    return bool(cursor.fetchone()[0])
 
 
 def _machines() -> list[str]:
@@ -189,13 +233,15 @@ def _decide(cursor: Any, named: dict[str, Any], due: int, pace: _Pace) -> None:
     if pace.is_flooded:
         assert hold_until is not None
         if hold_until > now:
-            cursor.execute(HOLD, {**named, "until": hold_until})
+            if not _join(cursor, named, due):
+                cursor.execute(HOLD, {**named, "until": hold_until})
             return
         if due > 1:
-            _bundle(cursor, named)
+            hold_until = _bundle(cursor, named, due, now)
         else:
             cursor.execute(LET_GO, named)
-        cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": now + MINUTE})
+            hold_until = now + MINUTE
+        cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": hold_until})
     elif due <= MOST_AT_ONCE and pace.lately + due <= MOST_A_MINUTE:
         cursor.execute(LET_GO, named)
         cursor.execute(KEEP_PACE, {**named, "count": due, "hold_until": None})
@@ -204,19 +250,43 @@ def _decide(cursor: Any, named: dict[str, Any], due: int, pace: _Pace) -> None:
         cursor.execute(HOLD, {**named, "until": until})
         cursor.execute(KEEP_PACE, {**named, "count": 0, "hold_until": until})
     else:
-        _bundle(cursor, named)
-        cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": now + MINUTE})
+        until = _bundle(cursor, named, due, now)
+        cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": until})
 
 
-def _bundle(cursor: Any, named: dict[str, Any]) -> None:
-    """Make one digest of everything that is due for a contact."""
-    digest = uuid7()
-    named = {**named, "digest": digest, "event": DIGEST, "most": MOST_NAMED}
+def _bundle(cursor: Any, named: dict[str, Any], due: int, now: datetime) -> datetime:
+    """Make one digest of what is due for a contact; return until when the contact is left alone.
+
+    That is a minute from the latest time at which the digest goes out.
+    """
+    stays_open = OPEN if due > MOST_ROWS else timedelta()
+    named = {**named, "digest": uuid7(), "open": stays_open}
     cursor.execute(INSERT_DIGEST, named)
     cursor.execute(BUNDLE, named)
-    if cursor.rowcount == 0:  # somebody acknowledged them all at this moment
+    if cursor.rowcount:
+        _fill(cursor, named)
+    else:  # somebody acknowledged them all at this moment
         cursor.execute(DROP_DIGEST, named)
-        return
+    return now + stays_open + MINUTE
+
+
+def _join(cursor: Any, named: dict[str, Any], due: int) -> bool:
+    """Put what is due into the contact's open digest; False if there is none."""
+    cursor.execute(OPEN_DIGEST, {**named, "open": OPEN})
+    found = cursor.fetchone()
+    if found is None:
+        return False
+    named = {**named, "digest": found[0]}
+    cursor.execute(BUNDLE, named)
+    _fill(cursor, named)
+    if due <= MOST_ROWS:
+        cursor.execute(CLOSE_DIGEST, named)
+    return True
+
+
+def _fill(cursor: Any, named: dict[str, Any]) -> None:
+    """Write what a digest says: all that it carries by now."""
+    named = {**named, "most": MOST_NAMED}
     cursor.execute(COUNT_BUNDLED, named)
     counted = cursor.fetchall()
     cursor.execute(LIST_BUNDLED, named)
@@ -241,4 +311,4 @@ def _bundle(cursor: Any, named: dict[str, Any]) -> None:
         "url": f"{settings.BASE_URL}/t/{slug}/incidents/",
         "reason": "More came at once than one message each would help with.",
     }
-    cursor.execute(FILL, {"digest": digest, "payload": json.dumps(payload)})
+    cursor.execute(FILL, {"digest": named["digest"], "payload": json.dumps(payload)})

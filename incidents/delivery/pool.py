@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+from django.conf import settings
 from django.db import connection
 
 from accounts.database.standing import unscoped
@@ -21,7 +22,7 @@ from incidents.delivery.sender import send_leased
 
 log = logging.getLogger(__name__)
 
-SENDERS = 32
+SENDERS: int = settings.SENDERS
 ROUND_SECONDS = 5.0
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
 
@@ -13,7 +13,14 @@ from accounts.observing import working
 from incidents.channels.base import DIGEST, FIRING, OPENED, Message, Outcome
 from incidents.channels.registry import KINDS, find_sender
 from incidents.delivery.aftermath import start_resending, tell_timelines
-from incidents.delivery.outbox import MOST_ATTEMPTS, Leased, backoff_seconds, rearm, record
+from incidents.delivery.outbox import (
+    LEASE_SECONDS,
+    MOST_ATTEMPTS,
+    Leased,
+    backoff_seconds,
+    rearm,
+    record,
+)
 from incidents.measures import ATTEMPTS, SENDING
 from incidents.models import Channel, ContactMethod, Incident, IncidentState
 from incidents.notifications.compose import queue_disabled_method_notice, queue_disabled_notice
@@ -26,12 +33,18 @@ log = logging.getLogger(__name__)
 # somebody else has to hear of it by then.
 PATIENT_TRIES = 4
 PATIENT_SECONDS = 15.0
+# An outcome that the database does not take is written again, but not when the lease is nearly over
+# and another sender about to begin.
+RECORD_PAUSE_SECONDS = 0.25
+MOST_RECORD_PAUSE_SECONDS = 2.0
+LEASE_LEFT_SECONDS = 5.0
 
 
 def send_leased(leased: Leased) -> str:
     """Send one message and record the outcome; return the delivery's new state.
 
-    No transaction and no connection is held while the provider answers.
+    No transaction and no connection is held while the provider answers. Raises OperationalError or
+    InterfaceError where the database took no record until the lease was nearly over.
     """
     connection.close_if_unusable_or_obsolete()
     with working("delivery", **leased.about(), kind=leased.kind, event=leased.event):
@@ -40,7 +53,7 @@ def send_leased(leased: Leased) -> str:
         SENDING.observe(perf_counter() - started, leased.kind)
         ATTEMPTS.inc(leased.kind, outcome.kind)
         with scopes_disabled():
-            state = _record(leased, outcome)
+            state = _record_patiently(leased, outcome)
         log.info("delivery of %s by %s: %s", leased.event, leased.kind, state)
     return state
 
@@ -72,6 +85,25 @@ def _compose(leased: Leased) -> Message:
         link = Link(leased.incident_id, actor, leased.channel_id, leased.contact_method_id)
         payload = {**payload, "acknowledge_url": acknowledge_url(link, sent_at=leased.created_at)}
     return Message(key=str(leased.id), event=leased.event, at=leased.created_at, payload=payload)
+
+
+def _record_patiently(leased: Leased, outcome: Outcome) -> str:
+    """Record an outcome, again and again while the database is away: the page is not taken back.
+
+    A record that was committed though it seemed to fail finds its lease gone, and changes nothing.
+    """
+    until = leased.claimed_at + LEASE_SECONDS - LEASE_LEFT_SECONDS
+    pause = RECORD_PAUSE_SECONDS
+    while True:
+        try:
+            return _record(leased, outcome)
+        except (OperationalError, InterfaceError) as error:
+            if monotonic() + pause > until:
+                raise
+            log.warning("delivery %s not recorded yet: %s", leased.id, type(error).__name__)
+            connection.close()
+        sleep(pause)
+        pause = min(MOST_RECORD_PAUSE_SECONDS, pause * 2)
 
 
 def _record(leased: Leased, outcome: Outcome) -> str:

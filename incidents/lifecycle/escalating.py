@@ -59,14 +59,18 @@ WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now), teams AS
   SELECT (SELECT w.team_id FROM incidents_escalation w
     WHERE w.next_step_at IS NOT NULL AND w.team_id > teams.team_id ORDER BY w.team_id LIMIT 1)
   FROM teams WHERE teams.team_id IS NOT NULL
+), due AS MATERIALIZED (
+  -- Of those whose steps all lie ahead nobody takes a turn: no share is kept for them.
+  SELECT team_id FROM teams WHERE EXISTS (SELECT FROM incidents_escalation w
+    WHERE w.team_id = teams.team_id AND w.next_step_at <= (SELECT now FROM clock))
 ), picked AS MATERIALIZED (
-  SELECT oldest.id, oldest.turn FROM teams CROSS JOIN LATERAL (
+  SELECT oldest.id, oldest.turn FROM due CROSS JOIN LATERAL (
     SELECT w.id, row_number() OVER (ORDER BY w.next_step_at) AS turn
     FROM incidents_escalation w JOIN incidents_incident i ON i.id = w.incident_id
-    WHERE w.team_id = teams.team_id AND w.next_step_at <= (SELECT now FROM clock)
+    WHERE w.team_id = due.team_id AND w.next_step_at <= (SELECT now FROM clock)
       AND {_FIRES} AND (%(only)s::uuid IS NULL OR w.id = %(only)s)
     ORDER BY w.next_step_at
-    LIMIT (SELECT ceil({SHARES}.0 * %(limit)s / count(team_id)) FROM teams)) oldest
+    LIMIT (SELECT ceil({SHARES}.0 * %(limit)s / greatest(count(*), 1)) FROM due)) oldest
 )
 SELECT w.id, w.incident_id, clock_timestamp()
 FROM picked JOIN incidents_escalation w ON w.id = picked.id

@@ -17,16 +17,24 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Max
 from django_scopes import scopes_disabled
 
 from accounts.durations import say_duration
 from accounts.internal import INTERNAL_TEAM
 from accounts.models import User
 from incidents.models import NoticeKind, OperatorNotice, WatchRound
-from incidents.watching.watchdog import FAILED
+from incidents.watching.watchdog import FAILED, first_look
 from monitors.canary import FAILURES
-from monitors.models import Canary, EngineStamp, GapCause, Heartbeat, ListeningGap, MassGuard
+from monitors.models import (
+    Canary,
+    EngineStamp,
+    GapCause,
+    Heartbeat,
+    ListeningGap,
+    ListeningStamp,
+    MassGuard,
+)
 from monitors.queries import database_now
 
 QUIET_SECONDS = 900
@@ -38,6 +46,8 @@ PROOF_SECONDS = 120
 # The standby stands in at once; that it still has to after this time is worth a mail.
 STANDING_IN_SECONDS = 60
 STANDBY_FRESH_SECONDS = 10
+# While the last word of listening is older, a gap of ours may not be stored yet.
+LISTENING_FRESH_SECONDS = 5
 LOOK_BACK = timedelta(days=1)
 
 log = logging.getLogger(__name__)
@@ -69,6 +79,8 @@ def look_around() -> int:
         if key not in known
     ]
     OperatorNotice.objects.bulk_create(fresh, ignore_conflicts=True)
+    if fresh and not operator_addresses():
+        log.error("nobody to mail: set OPERATOR_EMAIL. %s", fresh[-1].text)
     return len(fresh)
 
 
@@ -83,13 +95,22 @@ def _gaps(now: datetime) -> Found:
             continue
         lasted = say_duration((gap.ended_at - gap.started_at).total_seconds())
         who = " Our own pushes did not get through." if gap.cause == GapCause.CANARY else ""
+        moved = _count_moved(gap)
+        extended = (
+            f" The deadlines of {_say_count(moved)} not pushed since were extended."
+            if moved
+            else ""
+        )
         yield Finding(
             NoticeKind.GAP,
             key,
             f"We were not listening from {_at(gap.started_at)} to {_at(gap.ended_at)}, for "
-            f"{lasted}.{who} The deadlines of {_count_moved(gap)} monitors that have not pushed "
-            "since were extended, and nobody was paged for that time.",
+            f"{lasted}.{who}{extended} Nobody was paged for that time.",
         )
+
+
+def _say_count(monitors: int) -> str:
+    return "1 monitor that has" if monitors == 1 else f"{monitors} monitors that have"
 
 
 def _count_moved(gap: ListeningGap) -> int:
@@ -137,12 +158,16 @@ def _guard(now: datetime) -> Found:
 
 
 def _engine(now: datetime) -> Found:
+    began = _listening_since(now)
+    if began is None:
+        return
     at = dict(EngineStamp.objects.values_list("name", "at"))
     for part in ("engine", "deliver"):
         own, standby = at.get(part), at.get(f"{part}:standby")
         if standby is None or now - standby > timedelta(seconds=STANDBY_FRESH_SECONDS):
             continue
-        if own is not None and now - own < timedelta(seconds=STANDING_IN_SECONDS):
+        # After a start, the first one or that after an outage, it has as long as ever.
+        if now - max(own or began, began) < timedelta(seconds=STANDING_IN_SECONDS):
             continue
         since = f"since {_at(own)}" if own else "yet"
         yield Finding(
@@ -151,6 +176,17 @@ def _engine(now: datetime) -> Found:
             f"worker-{part} has completed no round {since}; the standby does its work. Nothing is "
             "lost, but nobody stands by any more: look at beat, the broker and the worker.",
         )
+
+
+def _listening_since(now: datetime) -> datetime | None:
+    """Return since when this installation runs without a gap of its own; None if it does not."""
+    fresh = now - timedelta(seconds=LISTENING_FRESH_SECONDS)
+    if not ListeningStamp.objects.filter(at__gt=fresh).exists():
+        return None
+    first = first_look(now)
+    ours = ListeningGap.objects.filter(cause=GapCause.STAMP)
+    back: datetime | None = ours.aggregate(at=Max("ended_at"))["at"]
+    return max(first, back or first)
 
 
 def _watchdog(now: datetime) -> Found:
@@ -166,7 +202,8 @@ def _watchdog(now: datetime) -> Found:
 def mail_notices() -> int:
     """Mail what is not mailed yet, a kind in one mail; return how many mails went out.
 
-    One that the mail server does not take is tried again a minute later.
+    One that the mail server does not take is tried again a minute later, and so is one for which
+    there is nobody to mail; after a day it is left to `/staff/health`.
     """
     sent = 0
     for kind in NoticeKind:
@@ -175,8 +212,6 @@ def mail_notices() -> int:
             continue
         addresses = operator_addresses()
         if not addresses:
-            log.error("nobody to mail: set OPERATOR_EMAIL. %s", notices[-1].text)
-            _mark(notices)
             continue
         try:
             _write(kind, notices, addresses).send()
@@ -192,8 +227,8 @@ def operator_addresses() -> list[str]:
     """Return who is mailed: `OPERATOR_EMAIL`, else the staff's own addresses."""
     if settings.OPERATOR_EMAIL:
         return list(settings.OPERATOR_EMAIL)
-    staff = User.objects.filter(is_staff=True, is_active=True).order_by("date_joined")
-    return list(staff.values_list("email", flat=True)[:MOST_ADDRESSES])
+    staff = User.objects.filter(is_staff=True, is_active=True).exclude(email="")
+    return list(staff.order_by("date_joined").values_list("email", flat=True)[:MOST_ADDRESSES])
 
 
 def latest_notices(*, most: int = MOST_TOLD) -> list[OperatorNotice]:
@@ -205,7 +240,7 @@ def _take(kind: NoticeKind) -> list[OperatorNotice]:
     """Return what is to be mailed now; nobody else tries it for a minute."""
     now = database_now()
     with transaction.atomic():
-        waiting = OperatorNotice.objects.filter(kind=kind, mailed_at=None)
+        waiting = OperatorNotice.objects.filter(kind=kind, mailed_at=None, at__gt=now - LOOK_BACK)
         taken = list(waiting.select_for_update(skip_locked=True).order_by("id"))
         if not taken or any(notice.try_at > now for notice in taken):
             return []

@@ -30,9 +30,12 @@ from monitors.state import State
 # 5 s of silence, a sweep, a message, a push, a message: 10 s where all is well. A mass guard may
 # hold silence back for a minute beside.
 ROUND_SECONDS = 90
+# One that could not be judged is soon made up for: until then nobody knows.
+AGAIN_SECONDS = 90
 KEPT = timedelta(days=1)
 NOTICES_KEPT = timedelta(days=90)
 WELL, FAILED, VOID = "well", "failed", "void"
+FIRST_LOOK = "first look"
 
 
 def step_watchdog() -> WatchRound | None:
@@ -55,18 +58,34 @@ def step_watchdog() -> WatchRound | None:
 
 
 def is_well() -> bool:
-    """Return whether the last round that was judged went well, or none was."""
+    """Return whether the last round that was judged went well, not too long ago, or none was."""
     judged = WatchRound.objects.filter(result__in=(WELL, FAILED)).order_by("-id").first()
-    return judged is None or judged.result == WELL
+    if judged is None or judged.ended_at is None:
+        return True
+    age = (database_now() - judged.ended_at).total_seconds()
+    return judged.result == WELL and age <= 2 * settings.WATCHDOG_SECONDS + ROUND_SECONDS
+
+
+def first_look(now: datetime) -> datetime:
+    """Return when we first looked after ourselves, within the last day; that is now if never."""
+    first = WatchRound.objects.order_by("id").first()
+    if first is None:
+        first = WatchRound.objects.create(
+            started_at=now, ended_at=now, result=VOID, stuck=FIRST_LOOK
+        )
+    return first.started_at
 
 
 def _is_due(now: datetime) -> bool:
     """Return whether a round is due; the first one a whole interval after we first looked."""
     last = WatchRound.objects.order_by("-id").first()
     if last is None:
-        WatchRound.objects.create(started_at=now, ended_at=now, result=VOID, stuck="first look")
+        first_look(now)
         return False
-    if now - last.started_at < timedelta(seconds=settings.WATCHDOG_SECONDS):
+    every = settings.WATCHDOG_SECONDS
+    if last.result == VOID and last.stuck != FIRST_LOOK:
+        every = min(every, AGAIN_SECONDS)
+    if now - last.started_at < timedelta(seconds=every):
         return False
     # While silence is not judged a round would say nothing.
     return not Canary.objects.filter(held_until__gt=now).exists()
@@ -145,5 +164,12 @@ def _tidy(monitor: Monitor, now: datetime) -> None:
         ids = list(old.values_list("pk", flat=True)[:500])
         Delivery.objects.filter(team=INTERNAL_TEAM, incident__in=ids).delete()
         Incident.objects.filter(pk__in=ids).delete()
-    WatchRound.objects.filter(ended_at__lt=now - KEPT).delete()
+    # What the last judgement was counts, however long ago that is.
+    judged = WatchRound.objects.filter(result__in=(WELL, FAILED)).order_by("-id")
+    kept = [
+        pk
+        for result in (WELL, FAILED)
+        for pk in judged.filter(result=result).values_list("pk", flat=True)[:1]
+    ]
+    WatchRound.objects.filter(ended_at__lt=now - KEPT).exclude(pk__in=kept).delete()
     OperatorNotice.objects.filter(at__lt=now - NOTICES_KEPT).delete()

@@ -16,6 +16,9 @@ from monitors.ingest.push import Answer, Push
 
 HELD_SECONDS = 3.0
 LOOK_SECONDS = 0.02
+MANY = 64
+MANY_LOOK_SECONDS = 0.1  # looking at many costs the time in which others are stored
+MOST_HELD = 512  # what one change holds up must not take the places of everybody else
 
 Waiting = tuple[Push, "asyncio.Future[Answer | None]"]
 
@@ -41,12 +44,13 @@ class Held:
     def add(self, items: Collection[Waiting], *, now: float) -> list[Waiting]:
         """Let pushes wait here, behind those that do; `now` in seconds of the loop's clock.
 
-        Returns those that have waited long enough before.
+        Returns those that have waited long enough before, or for which there is no place.
         """
         expired: list[Waiting] = []
         for item in items:
             push = item[0]
-            if now >= self._until.setdefault(push.id, now + HELD_SECONDS):
+            until = self._until.setdefault(push.id, now + HELD_SECONDS)
+            if now >= until or len(self._items) >= MOST_HELD:
                 expired.append(item)
             else:
                 self._items.append(item)
@@ -63,7 +67,7 @@ class Held:
 
     def look(self, *, now: float) -> list[Push]:
         """Return the pushes that wait, whose rows the caller looks at now."""
-        self._next_look = now + LOOK_SECONDS
+        self._next_look = now + (LOOK_SECONDS if len(self._items) < MANY else MANY_LOOK_SECONDS)
         return [push for push, _ in self._items]
 
     def take(self, free: Collection[int], *, now: float) -> tuple[list[Waiting], list[Waiting]]:

@@ -57,6 +57,17 @@ def _key(push: Push) -> Key:
     return push.slug or push.monitor
 
 
+def _may_wait(error: psycopg.Error) -> bool:
+    """Return whether it was a heartbeat's row that was waited for in vain, or a whole table.
+
+    Any other row (a receipt that is being deleted, a team that is being renamed) concerns one push
+    of the batch, and no look at heartbeats tells which. PostgreSQL names the relation where it
+    waits for a row, in whatever language.
+    """
+    where = error.diag.context or ""
+    return not where or "monitors_heartbeat" in where
+
+
 class Recorder:
     """Commits pushes in batches. Use on one event loop; `record_from_thread` from any thread."""
 
@@ -71,7 +82,8 @@ class Recorder:
         self._waiting_per_key: dict[Key, int] = {}
         self._held = Held(_key)
         self._patient = 0
-        self._failing_until = 0.0
+        # No stamp before these: nothing could be stored, or nothing but what waits for locks came.
+        self._failing_until = self._locked_until = 0.0
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
@@ -144,7 +156,8 @@ class Recorder:
                     await self._commit(batch)
                 if self._loop.time() >= self._next_stamp and not self._stopping:
                     self._next_stamp = self._loop.time() + listening.STAMP_SECONDS
-                    if self._stamps and self._loop.time() >= self._failing_until:
+                    doubtful = max(self._failing_until, self._locked_until)
+                    if self._stamps and self._loop.time() >= doubtful:
                         await self._stamp()
             except Exception:
                 log.exception("recorder round failed")
@@ -188,25 +201,9 @@ class Recorder:
             async with asyncio.timeout(BATCH_SECONDS):
                 rows = await self._session.record([push for push, _ in batch])
         except (psycopg.Error, TimeoutError, OSError) as error:
-            if self._session.is_lost or isinstance(error, TimeoutError):
-                # 4. Lost: whether it was committed is not known.
-                log.warning("pushes not stored, connection lost: %s", type(error).__name__)
-                await self._session.close()
-                self._fail(batch)
-            elif isinstance(error, psycopg.errors.LockNotAvailable):
-                # Nothing was stored. The next look, at once, shows whose rows are held; halving
-                # would pay the lock's patience once for every half.
-                self._failing_until = self._loop.time() + listening.GAP_SECONDS
-                self._give_up(self._held.add(batch, now=self._loop.time()))
-            elif len(batch) == 1 or isinstance(error, PATIENCE_ERRORS):
-                log.warning("push not stored: %s", type(error).__name__)
-                self._fail(batch)
-            else:
-                half = len(batch) // 2
-                await self._commit(batch[:half])
-                await self._commit(batch[half:])
+            await self._fall_back(batch, error)
             return
-        self._failing_until = 0.0
+        self._failing_until = self._locked_until = 0.0
         again: list[Waiting] = []
         seen = bytearray(len(batch))
         for row in rows:
@@ -224,6 +221,28 @@ class Recorder:
                 self._answer(push, future, None)
         self._queue.extendleft(reversed(again))
 
+    async def _fall_back(self, batch: list[Waiting], error: Exception) -> None:
+        """Do what is right with a batch whose statement failed: nothing of it is known stored."""
+        if self._session.is_lost or isinstance(error, TimeoutError):
+            # 4. Lost: whether it was committed is not known.
+            log.warning("pushes not stored, connection lost: %s", type(error).__name__)
+            await self._session.close()
+            self._fail(batch)
+        elif isinstance(error, psycopg.errors.LockNotAvailable) and _may_wait(error):
+            # The next look, at once, shows whose rows are held; halving would pay the lock's
+            # patience once for every half.
+            self._locked_until = self._loop.time() + listening.GAP_SECONDS
+            self._give_up(self._held.add(batch, now=self._loop.time()))
+        elif len(batch) == 1 and isinstance(error, psycopg.errors.LockNotAvailable):
+            self._give_up(batch)
+        elif len(batch) == 1 or isinstance(error, PATIENCE_ERRORS):
+            log.warning("push not stored: %s", type(error).__name__)
+            self._fail(batch)
+        else:
+            half = len(batch) // 2
+            await self._commit(batch[:half])
+            await self._commit(batch[half:])
+
     async def _look_at_held(self) -> None:
         """Put back in front what waits aside and can be stored now; refuse what waited too long."""
         pushes = self._held.look(now=self._loop.time())
@@ -235,7 +254,7 @@ class Recorder:
             await self._session.close()  # they were not stored, and may wait for a new one
         else:
             if len(free) < len(pushes):
-                self._failing_until = 0.0  # rows are held, not the tables
+                self._locked_until = 0.0  # rows are held, not the tables
         freed, expired = self._held.take(free, now=self._loop.time())
         self._queue.extendleft(reversed(freed))
         self._give_up(expired)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 
@@ -15,6 +16,7 @@ from django_scopes import scope, scopes_disabled
 from accounts.database import base, row_security
 from accounts.database.standing import across_teams, as_owner
 from accounts.models import Membership, Namespace, Team
+from incidents.rows import run_with_rows
 from monitors.models import Monitor, PushResult
 from monitors.partitions import ensure_partitions, partition_name
 from monitors.queries import database_now
@@ -158,6 +160,36 @@ def test_a_rollback_undoes_what_was_told_and_it_is_told_anew(two: tuple[Team, Te
         ask("SELECT 1/0")
     with scope(team=away):
         assert teams_seen("monitors_monitor") == {away.pk}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_of_what_has_failed_leaves_no_standing_behind() -> None:
+    """PostgreSQL answers it with a rollback, and no error."""
+    team = TeamFactory()
+    MonitorFactory(team=team)
+    with scopes_disabled():
+        assert who() == ENGINE
+    with scope(team=team):
+        with transaction.atomic():
+            assert who() == APP
+            with contextlib.suppress(DatabaseError):
+                ask("SELECT 1/0")
+        assert who() == APP
+        assert teams_seen("monitors_monitor") == {team.pk}
+
+
+def test_a_batch_of_rows_is_written_as_whoever_asks_for_it(two: tuple[Team, Team]) -> None:
+    home, _away = two
+    touch = (
+        "UPDATE accounts_namespace SET name = accounts_namespace.name "
+        "FROM json_to_recordset(%s::json) AS r(n int)"
+    )
+    with scopes_disabled():
+        everybody, ours = Namespace.objects.count(), Namespace.objects.filter(team=home).count()
+        with scope(team=home):
+            assert run_with_rows(touch, [{"n": 1}]) == ours
+        with across_teams():
+            assert run_with_rows(touch, [{"n": 1}]) == everybody > ours
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,8 @@ from django_scopes import scopes_disabled
 
 from config import health
 from incidents.engine import stamp
-from monitors.models import EngineStamp, Heartbeat, ListeningGap
+from incidents.models import WatchRound
+from monitors.models import Canary, EngineStamp, Heartbeat, ListeningGap
 from monitors.partitions import ensure_partitions
 from tests.accounts.staffing import make_operator, staff_client
 from tests.console.personas import listen_now, make_incident, make_monitor
@@ -37,7 +38,29 @@ def figures(desk: Client) -> Any:
     return desk.get("/staff/health?format=json").json()
 
 
+def test_what_is_not_known_yet_is_not_called_well(desk):
+    unknown = [
+        name for name, figure in figures(desk)["figures"].items() if figure["state"] == "unknown"
+    ]
+    assert {"canary_seconds", "watchdog_seconds"} <= {*unknown}
+    for part in ("engine", "deliver"):
+        stamp(part)
+    listen_now()
+    page = desk.get("/staff/health").content.decode()
+    assert f"{len(unknown)} figures are not known yet" in page
+    assert "All is well" not in page
+
+
+def test_notices_and_gaps_come_before_the_figures(desk):
+    page = desk.get("/staff/health").content.decode()
+    order = ["What you were told", "When no push could be accepted", "Messages", "Largest tables"]
+    at = [page.index(f"<h2>{title}</h2>") for title in order]
+    assert at == sorted(at)
+
+
 def test_all_is_well_and_says_so_in_words(desk):
+    Canary.objects.create(next_at=now(), good_at=now())
+    WatchRound.objects.create(started_at=now(), ended_at=now(), result="well")
     figures(desk)  # the first look loads what it needs
     for part in ("engine", "deliver"):
         stamp(part)

@@ -49,7 +49,7 @@ def fleet(people: Personas) -> list[Monitor]:
         push(monitor, latency_ms=120.0)
     make_incident(made[1])
     make_late(made[2], silent_for=timedelta(seconds=120))
-    with connection.cursor() as cursor:
+    with scopes_disabled(), connection.cursor() as cursor:
         cursor.execute("UPDATE monitors_monitor SET created_at = now() - interval '3 days'")
         cursor.execute("UPDATE monitors_monitor SET grace = 600 WHERE name = 'worker-02'")
         cursor.execute("UPDATE monitors_transition SET at = at - interval '5 hours'")

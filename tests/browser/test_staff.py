@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from allauth.mfa.totp.internal.auth import (
@@ -81,3 +82,41 @@ def test_the_health_page_stays_fresh_by_itself(page, people):
     stamp("engine")
     row = page.get_by_role("row", name=re.compile("The engine last completed a round"))
     row.get_by_text("Well", exact=True).wait_for(timeout=10_000)
+
+
+def test_on_a_phone_no_number_breaks_and_nothing_scrolls_sideways(page, people):
+    from allauth.mfa.models import Authenticator
+    from allauth.mfa.utils import decrypt
+
+    from incidents.models import NoticeKind, OperatorNotice
+    from monitors.models import ListeningGap
+
+    operator = make_operator()
+    ensure_partitions(now=now())
+    ListeningGap.objects.create(started_at=now() - timedelta(seconds=4000), ended_at=now())
+    OperatorNotice.objects.create(
+        kind=NoticeKind.GAP, key="gap:1", at=now(), try_at=now(), text="We were not listening. " * 9
+    )
+    page.set_viewport_size({"width": 375, "height": 812})
+    secret = decrypt(Authenticator.objects.get(user=operator).data["secret"])
+    log_in(page, operator.email)
+    page.locator("[name=code]").first.fill(code_for(secret))
+    page.locator("[name=code]").first.press("Enter")
+    page.get_by_text("Largest tables").first.wait_for()
+    import os
+
+    if os.environ.get("X7SHOT"):
+        page.screenshot(path="/tmp/x7/health375.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    wide = page.locator(".staff-groups .body").evaluate_all(
+        "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+    )
+    assert wide == []
+    numbers = page.locator(".staff-figures td.num")
+    assert numbers.count() > 10
+    broken = numbers.evaluate_all(
+        "all => all.filter(e => { const r = document.createRange(); r.selectNodeContents(e);"
+        " return new Set([...r.getClientRects()].map(b => Math.round(b.top))).size > 1 })"
+        ".map(e => e.innerText)"
+    )
+    assert broken == []

@@ -147,8 +147,26 @@ def test_only_what_listens_can_be_reached_and_nothing_reaches_the_metadata_servi
     assert "ingress" not in closed
     [opened] = policies["tocsin-http"]["spec"]["podSelector"]["matchExpressions"]
     assert set(opened["values"]) == set(documents("Service"))
+    for policy in policies.values():
+        for rule in policy["spec"].get("ingress", []):
+            assert rule.get("from"), f"{policy['metadata']['name']} lets everybody in"
+            assert rule.get("ports")
     blocks = policies["tocsin-no-metadata-service"]["spec"]["egress"][0]["to"]
     assert "169.254.0.0/16" in blocks[0]["ipBlock"]["except"]
+
+
+def test_composes_proxy_is_reached_from_its_own_machine_alone_and_hands_on_no_claims():
+    proxy = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["proxy"]
+    assert all(port.startswith("127.0.0.1:") for port in proxy["ports"])
+    rules = (DEPLOY / "compose.nginx.conf").read_text()
+    handed = dict(re.findall(r"proxy_set_header (X-Forwarded-\w+) (\S+);", rules))
+    assert handed == {
+        "X-Forwarded-Proto": "$tocsin_scheme",
+        "X-Forwarded-For": "$remote_addr",
+    }
+    believed = re.findall(r"set_real_ip_from (\S+);", rules)
+    [listed] = re.findall(r"^geo \$realip_remote_addr .*$", rules, re.MULTILINE)
+    assert believed == re.findall(r"(\S+/\d+) 1;", listed)
 
 
 def test_a_deploy_can_pick_the_migration_and_leave_it_out():

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django_scopes import scopes_disabled
 
-from incidents.delivery.outbox import MOST_ATTEMPTS, backoff_seconds, claim
+from accounts.database.standing import as_owner
+from incidents.delivery.outbox import (
+    LEASE_SECONDS,
+    MOST_ATTEMPTS,
+    MOST_PER_TEAM,
+    SENDING_SECONDS,
+    backoff_seconds,
+    claim,
+)
 from incidents.delivery.pool import SenderPool, deliver_here
-from incidents.delivery.sender import send_leased
+from incidents.delivery.sender import LEASE_LEFT_SECONDS, send_leased
 from incidents.models import Channel, Delivery
 from incidents.notifications import test_channel as queue_test
 from monitors.queries import database_now
@@ -335,3 +347,96 @@ def test_a_lease_is_longer_than_any_send(provider, paged):
     paged.refresh_from_db()
     assert paged.next_attempt_at - database_now() > timedelta(seconds=25)
     assert paged.lease_token == leased.lease_token
+
+
+@contextmanager
+def held_rows() -> Iterator[threading.Event]:
+    """Hold the lock of every message from another session, until the event is set."""
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with suppress(OperationalError, InterfaceError), scopes_disabled(), transaction.atomic():
+            list(Delivery.objects.select_for_update())
+            held.set()
+            free.wait(20)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(10)
+    try:
+        yield free
+    finally:
+        free.set()
+        holder.join()
+
+
+@pytest.fixture
+def short_locks(monkeypatch):
+    """Sessions that are opened from now on wait for a lock for 0.1 s, where it is ten seconds."""
+    options = "-c lock_timeout=100ms"
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "options", options)
+
+
+def test_an_outcome_that_waits_for_a_lock_for_too_long_is_written_again(
+    provider, paged, short_locks, caplog
+):
+    (leased,) = claim(limit=1)
+    with held_rows() as free:
+        threading.Timer(0.6, free.set).start()
+        assert send_leased(leased) == "delivered"
+    assert "not recorded yet" in caplog.text
+    make_due()
+    deliver_here()
+    assert (outcomes(paged), ids(provider)) == (["sent"], [str(paged.pk)])
+
+
+def test_an_outcome_is_written_again_when_the_database_ends_its_session(provider, paged, caplog):
+    (leased,) = claim(limit=1)
+
+    def end_who_waits() -> None:
+        with as_owner(), connection.cursor() as cursor:
+            ended = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            wait_for(lambda: cursor.execute(ended) and cursor.fetchall())
+        connection.close()
+        free.set()
+
+    with held_rows() as free:  # so that the record is under way when its session ends
+        killer = threading.Thread(target=end_who_waits)
+        killer.start()
+        assert send_leased(leased) == "delivered"
+        killer.join()
+    assert "not recorded yet" in caplog.text
+    assert (outcomes(paged), ids(provider)) == (["sent"], [str(paged.pk)])
+
+
+def test_what_cannot_be_recorded_is_given_up_before_its_lease_ends(provider, paged, short_locks):
+    (leased,) = claim(limit=1)
+    old = replace(leased, claimed_at=time.monotonic() - LEASE_SECONDS + LEASE_LEFT_SECONDS)
+    with held_rows(), pytest.raises(OperationalError):
+        send_leased(old)
+    assert (outcomes(paged), paged.state) == ([], "sending")
+    make_due()
+    deliver_here()  # nobody knows, so it goes out again, with the same key
+    assert ids(provider) == [str(paged.pk)] * 2
+
+
+def test_a_killed_senders_leases_hold_their_team_up_no_longer_than_a_send_lasts(team, provider):
+    route_to(team, channel_to(team, provider))
+    for monitor in make_monitors(team, MOST_PER_TEAM + 4):
+        go(monitor, "fail")
+    lost = claim(limit=32)
+    assert len(lost) == MOST_PER_TEAM
+    assert claim(limit=32) == []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE incidents_delivery SET next_attempt_at = next_attempt_at - make_interval("
+            "secs => %s) WHERE state = 'sending'",
+            [SENDING_SECONDS],
+        )
+    others = claim(limit=32)
+    assert len(others) == 4
+    assert not {leased.id for leased in others} & {leased.id for leased in lost}

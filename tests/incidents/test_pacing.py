@@ -6,6 +6,8 @@ import pytest
 from django.core import mail
 from django.db import connection
 
+from incidents.delivery import pacing
+from incidents.delivery.outbox import claim
 from incidents.delivery.pacing import MOST_A_MINUTE, MOST_AT_ONCE
 from incidents.delivery.pool import deliver_here
 from incidents.engine import run_round
@@ -260,3 +262,59 @@ def test_a_digest_that_is_tried_again_ends_when_all_in_it_were_seen(team, ana):
         send()
         assert len(provider.got) == tried
     assert set(states(contact_method__isnull=False)) == {"cancelled"}
+
+
+@pytest.fixture
+def small_looks(monkeypatch):
+    """Five rows of one contact in a look, as if they were thousands."""
+    monkeypatch.setattr(pacing, "MOST_ROWS", 5)
+
+
+def test_a_digest_of_more_than_one_look_takes_is_one_message_all_the_same(team, ana, small_looks):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 12)
+    for taken in (5, 10):
+        assert claim(limit=32) == []
+        assert len(states(event="incident.opened", state="bundled")) == taken
+    send()
+    (digest,) = mail.outbox
+    assert digest.subject == f"[Tocsin] {team.name}: 12 down"
+    assert states(event="incident.opened") == ["delivered"] * 12
+
+
+def test_a_digest_that_nobody_fills_up_goes_out_and_the_rest_is_the_next(team, ana, small_looks):
+    """What takes the first look dies, or there is too much for the time that a digest is open."""
+    policy_of(team, (0, [ana]))
+    fail_all(team, 12)
+    assert claim(limit=32) == []
+    make_due()  # the digest has been open for long enough
+    send()
+    assert [letter.subject for letter in mail.outbox] == [f"[Tocsin] {team.name}: 5 down"]
+    pass_a_minute()
+    send()
+    assert len(mail.outbox) == 1  # a minute from when it went out at the latest
+    pass_a_minute()
+    send()
+    assert mail.outbox[1].subject == f"[Tocsin] {team.name}: 7 down"
+    assert states(event="incident.opened") == ["delivered"] * 12
+
+
+def test_what_comes_after_a_digest_was_taken_up_does_not_join_it(team, ana, small_looks):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 8)
+    assert claim(limit=32) == []
+    (leased,) = claim(limit=32)
+    fail_all(team, 2, "late")
+    assert claim(limit=32) == []
+    assert leased.payload["counts"]["total"] == 8
+    assert Delivery.objects.filter(bundle=leased.id).count() == 8
+    assert len(states(event="incident.opened", state="pending")) == 2
+
+
+def test_a_flood_of_one_does_not_keep_anothers_page_for_its_later_looks(team, ana, small_looks):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 20)
+    go(MonitorFactory(team=TeamFactory()), "fail")
+    (page,) = claim(limit=32)
+    assert page.event == "incident.opened"
+    assert page.team_id != team.pk

@@ -6,23 +6,39 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from accounts.database.standing import as_owner
 from config.procfile import STAGES
+from incidents import engine, tasks
 from incidents.delivery.pool import SenderPool
-from incidents.engine import deliver_round, maintain, run_round, stamp, stamp_ages
-from incidents.management.commands.standby import STALE_SECONDS, Standby
+from incidents.engine import (
+    deliver_round,
+    maintain,
+    run_round,
+    stamp,
+    stamp_ages,
+    start_maintaining,
+)
+from incidents.management.commands.standby import (
+    LAPS_A_LOOK,
+    MAINTAIN_STALE_SECONDS,
+    STALE_SECONDS,
+    Standby,
+)
 from incidents.models import Delivery, Incident
 from monitors.models import ListeningGap, PushReceipt, Transition
-from monitors.partitions import ensure_partitions, partition_days
+from monitors.partitions import ensure_partitions, partition_days, partition_name
 from monitors.queries import database_now
 from monitors.services import create_monitor
 from tests.incidents.telling import (
@@ -37,7 +53,7 @@ from tests.incidents.telling import (
 )
 from tests.monitors.pushing import age, listen, make_monitors, push
 from tests.providers import Provider
-from tests.racing import at_once, session, wait_for
+from tests.racing import at_once, before_sql, session, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,7 +62,27 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def standby():
     running = Standby(SenderPool(4))
     yield running
+    wait_for_maintenance()
     running.pool.close()
+
+
+def wait_for_maintenance() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "maintain":
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+@contextmanager
+def refusing(what: str, table: str):
+    """Have the database refuse each such statement: `what` as in BEFORE DELETE."""
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute(REFUSE.format(what=what, table=table))
+    try:
+        yield
+    finally:
+        with as_owner(), connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION refuse CASCADE")
 
 
 def set_stamp(name: str, seconds_ago: float) -> None:
@@ -72,6 +108,7 @@ def test_without_any_engine_a_silence_becomes_a_page(team, standby):
         standby.look(1.0)
         provider.wait(2)
     standby.pool.close()
+    wait_for_maintenance()
     assert events(provider) == ["incident.opened", "incident.resolved"]
     assert incidents()[0].cause == "silence"
     assert {"engine:standby", "deliver:standby", "maintain:standby"} <= set(stamp_ages())
@@ -167,8 +204,7 @@ def test_maintenance_keeps_by_the_databases_clock(team):
 REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'no'; END $$;
-CREATE TRIGGER refuse BEFORE DELETE ON monitors_pushreceipt FOR EACH STATEMENT
-  EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE {what} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse();
 """
 
 
@@ -176,16 +212,127 @@ def test_maintenance_that_fails_does_not_keep_the_standby_from_its_work(team, st
     """A step that cannot be done must not be the reason why pages do not go out."""
     push(create_monitor(team=team, name="m")[0], "fail")
     ListeningGap.objects.create(started_at="2020-01-01T00:00Z", ended_at="2020-01-02T00:00Z")
-    with connection.cursor() as cursor:
-        with as_owner():
-            cursor.execute(REFUSE)
-        try:
-            standby.look(0.0)
-        finally:
-            with as_owner():
-                cursor.execute("DROP FUNCTION refuse CASCADE")
+    with refusing("DELETE", "monitors_pushreceipt"):
+        standby.look(0.0)
+        wait_for_maintenance()
     assert len(incidents()) == 1
     assert not ListeningGap.objects.exists()  # nor the other steps from theirs
+
+
+def test_maintenance_that_takes_long_holds_nobody_up(team, standby):
+    push(create_monitor(team=team, name="m")[0], "fail")
+    with session() as other, other.transaction():
+        other.execute("LOCK TABLE monitors_pushreceipt IN ACCESS EXCLUSIVE MODE")
+        tasks.maintain()  # as on the worker that pages people
+        assert not start_maintaining()  # once is enough
+        standby.look(0.0)
+        assert len(incidents()) == 1
+        assert "maintain" not in stamp_ages()
+    wait_for_maintenance()
+    assert "maintain" in stamp_ages()
+    assert start_maintaining()
+    wait_for_maintenance()
+
+
+@pytest.mark.parametrize("runner", ["maintain", "maintain:standby"])
+def test_it_maintains_where_nobody_has_for_two_hours(team, standby, runner):
+    set_stamp(runner, MAINTAIN_STALE_SECONDS - 60)
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {partition_name(max(partition_days()))}")
+    days = len(partition_days())
+    standby.look(0.0)
+    wait_for_maintenance()
+    assert stamp_ages()[runner] > MAINTAIN_STALE_SECONDS - 61
+    assert len(partition_days()) == days + 1  # what is missing is made all the same
+    set_stamp(runner, MAINTAIN_STALE_SECONDS + 60)
+    standby.look(1.0)
+    wait_for_maintenance()
+    assert stamp_ages()["maintain:standby"] < 60
+
+
+def test_old_answers_are_dropped_piece_by_piece(team, monkeypatch):
+    monkeypatch.setattr(engine, "CLEAN_ROWS", 2)
+    monitor, _ = create_monitor(team=team, name="m")
+    for key in "abcdef":
+        push(monitor, receipt=key)
+    old = PushReceipt.objects.exclude(key="f")
+    old.update(created_at=now() - timedelta(hours=25))
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        maintain()
+    pieces = [q["sql"] for q in queries if 'DELETE FROM "monitors_pushreceipt"' in q["sql"]]
+    assert len(pieces) == 3
+    assert [receipt.key for receipt in PushReceipt.objects.all()] == ["f"]
+
+
+def test_the_first_pages_of_many_go_out_before_the_last_incident_is_opened(
+    team, standby, monkeypatch
+):
+    monkeypatch.setattr("incidents.lifecycle.advance.BATCH_ROWS", 1)
+    monkeypatch.setattr(engine, "BATCHES_A_LAP", 1)
+    with Provider() as provider:
+        route_to(team, channel_to(team, provider))
+        for monitor in make_monitors(team, 5):
+            push(monitor, "fail")
+        standby.look(0.0)
+        provider.wait(1)
+        assert len(incidents()) == LAPS_A_LOOK
+        set_stamp("engine:standby", STALE_SECONDS + 1)
+        standby.look(1.0)
+        standby.look(2.0)
+        assert len(incidents()) == 5
+
+
+def test_a_part_that_raises_leaves_the_others_to_their_work(team):
+    begun = []
+
+    def fails(runner):
+        raise OperationalError(runner)
+
+    others = {"a": fails, "b": lambda runner: begun.append(runner), "c": lambda runner: 1 / 0}
+    standby = Standby(SenderPool(1), {**others, "d": lambda runner: begun.append(runner)})
+    for name in ("engine", "maintain"):
+        stamp(name)
+    with refusing("INSERT OR UPDATE", "monitors_enginestamp"):
+        standby.look(0.0)  # no round can be stamped
+    standby.pool.close()
+    assert begun == ["b:standby", "d:standby"]
+
+
+def test_a_sweep_that_fails_leaves_incidents_to_open_and_counts_as_no_round(team):
+    """Pages go out, and whoever asks for the stamp is told that silence is not found."""
+    silent, failing = make_monitors(team, 2)
+    push(silent)
+    age(silent, 91)
+    push(failing, "fail")
+    listen()
+    with refusing("UPDATE", "monitors_heartbeat"):
+        run_round()
+        assert [incident.cause for incident in incidents()] == ["failure"]
+        assert "engine" not in stamp_ages()
+    run_round()
+    assert {incident.cause for incident in incidents()} == {"failure", "silence"}
+    assert "engine" in stamp_ages()
+
+
+def test_a_connection_that_dies_in_the_middle_of_a_round_costs_one_part_alone(team):
+    push(create_monitor(team=team, name="m")[0], "fail")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+
+    def kill():
+        with session() as killer:
+            killer.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    with before_sql("pg_try_advisory_xact_lock", kill) as met:
+        run_round()
+    assert met  # by the sweep
+    assert len(incidents()) == 1
+    assert "engine" not in stamp_ages()
+    run_round()
+    assert "engine" in stamp_ages()
 
 
 def test_a_pool_of_the_standby_and_one_of_a_worker_share_the_outbox(team):

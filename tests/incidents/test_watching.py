@@ -250,6 +250,33 @@ def test_a_round_during_which_we_did_not_listen_is_not_judged():
     assert is_well()
 
 
+def test_a_round_that_was_not_judged_is_soon_made_up_for():
+    begin_round()
+    now = database_now()
+    ListeningGap.objects.create(started_at=now - timedelta(seconds=3), ended_at=now)
+    step_watchdog()
+    assert step_watchdog() is None
+    WatchRound.objects.filter(result="void").update(started_at=F("started_at") - timedelta(hours=1))
+    WatchRound.objects.filter(pk=WatchRound.objects.latest("id").pk).update(
+        started_at=database_now() - timedelta(seconds=91)
+    )
+    assert step_watchdog() is not None
+
+
+def test_a_good_round_does_not_count_for_ever():
+    now = database_now()
+    well = WatchRound.objects.create(started_at=now, ended_at=now, result="well")
+    for age_seconds, said in ((2 * 600 + 80, True), (2 * 600 + 95, False), (3 * 86_400, False)):
+        ago = database_now() - timedelta(seconds=age_seconds)
+        WatchRound.objects.filter(pk=well.pk).update(started_at=ago, ended_at=ago)
+        WatchRound.objects.create(started_at=now, ended_at=now, result="void")
+        assert is_well() is said
+    WatchRound.objects.filter(result="void").update(started_at=now - timedelta(seconds=601))
+    step_watchdog()  # what it forgets of old rounds is not what counts
+    assert WatchRound.objects.filter(ended_at=None).exists()
+    assert not is_well()
+
+
 def test_only_our_own_word_counts_at_the_receiver(client):
     begin_round()
     fall_silent()
@@ -309,6 +336,42 @@ def test_without_an_address_the_staff_are_mailed(settings):
     assert mail.outbox[0].to == ["boss@example.org"]
 
 
+def test_what_nobody_could_be_mailed_goes_out_as_one_once_there_is_somebody(settings, caplog):
+    settings.OPERATOR_EMAIL = ()
+    gap(30)
+    gap(20)
+    gap(25)
+    look_around()
+    OperatorNotice.objects.filter(pk=OperatorNotice.objects.earliest("id").pk).update(
+        at=database_now() - timedelta(hours=25)
+    )
+    for _ in range(3):
+        assert mail_notices() == 0
+    assert OperatorNotice.objects.filter(mailed_at=None).count() == 3
+    assert OperatorNotice.objects.filter(try_at__gt=database_now()).count() == 2
+    assert len([said for said in caplog.messages if "nobody to mail" in said]) == 1
+    boss = make_operator()
+    desk = staff_client(boss)
+    User.objects.filter(pk=boss.pk).update(email="")
+    assert "nobody to mail" in desk.get("/staff/health").content.decode()
+    assert desk.get("/staff/health?format=json").json()["has_addressee"] is False
+    User.objects.filter(pk=boss.pk).update(email="boss@example.org")
+    assert "nobody to mail" not in desk.get("/staff/health").content.decode()
+    OperatorNotice.objects.update(try_at=database_now())
+    assert mail_notices() == 1
+    (sent,) = mail.outbox
+    assert sent.body.count("We were not listening from") == 2
+    assert mail_notices() == 0
+
+
+def test_a_gap_that_moved_nothing_does_not_say_so():
+    gap(30)
+    look_around()
+    text = OperatorNotice.objects.get().text
+    assert "deadlines" not in text
+    assert text.endswith("Nobody was paged for that time.")
+
+
 def test_a_mail_that_the_server_does_not_take_is_tried_again(settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
@@ -323,6 +386,7 @@ def test_a_mail_that_the_server_does_not_take_is_tried_again(settings):
 
 def test_deafness_a_wave_and_a_standby_that_stands_in_are_told(settings):
     now = database_now()
+    looking_since(seconds_ago=90)
     settings.CANARY_URL = "http://127.0.0.1:1"
     send_canary()
     due_now()
@@ -344,11 +408,58 @@ def test_deafness_a_wave_and_a_standby_that_stands_in_are_told(settings):
     assert "Silence after that is not judged" in OperatorNotice.objects.latest("id").text
 
 
-def test_a_standby_that_has_only_just_begun_is_no_news():
+def looking_since(*, seconds_ago: float) -> None:
+    at = database_now() - timedelta(seconds=seconds_ago)
+    WatchRound.objects.create(started_at=at, ended_at=at, result="void", stuck="first look")
+
+
+def stand_in(*, own_ago: float | None) -> None:
     now = database_now()
-    EngineStamp.objects.create(name="engine", at=now - timedelta(seconds=30))
+    if own_ago is not None:
+        EngineStamp.objects.create(name="engine", at=now - timedelta(seconds=own_ago))
     EngineStamp.objects.create(name="engine:standby", at=now)
+
+
+def test_a_standby_that_has_only_just_begun_is_no_news():
+    looking_since(seconds_ago=3600)
+    stand_in(own_ago=30)
     assert look_around() == 0
+
+
+@pytest.mark.parametrize("every", [600, 0])
+def test_at_a_first_start_the_worker_has_a_minute_to_come(settings, every):
+    settings.WATCHDOG_SECONDS = every
+    stand_in(own_ago=None)
+    assert look_around() == 0
+    WatchRound.objects.update(started_at=F("started_at") - timedelta(seconds=55))
+    assert look_around() == 0
+    WatchRound.objects.update(started_at=F("started_at") - timedelta(seconds=6))
+    assert look_around() == 1
+    assert "worker-engine has completed no round yet" in OperatorNotice.objects.get().text
+
+
+def test_after_our_own_outage_the_worker_has_a_minute_to_come(settings):
+    settings.OPERATOR_GAP_SECONDS = 10_000
+    looking_since(seconds_ago=7200)
+    stand_in(own_ago=1800)
+    listen(seconds_ago=1800)
+    assert look_around() == 0  # the gap is not stored yet
+    stored = gap(1800)
+    listen()
+    assert look_around() == 0
+    for seconds, told in ((55, 0), (61, 1)):
+        stored.ended_at = database_now() - timedelta(seconds=seconds)
+        stored.save()
+        assert look_around() == told
+    assert "worker-engine has completed no round since" in OperatorNotice.objects.get().text
+
+
+def test_a_gap_of_the_public_path_excuses_no_worker():
+    looking_since(seconds_ago=7200)
+    stand_in(own_ago=90)
+    gap(5)
+    ListeningGap.objects.update(cause="canary")
+    assert look_around() == 1
 
 
 def test_the_health_page_shows_gaps_with_their_cause_notices_and_our_own_figures():
@@ -396,7 +507,9 @@ def test_a_ping_a_minute_while_all_is_well(outside):
     assert [got.method for got in outside.got] == ["GET", "GET"]
 
 
-@pytest.mark.parametrize("part", ["listening", "sweep", "outbox", "late", "canary", "watchdog"])
+@pytest.mark.parametrize(
+    "part", ["listening", "sweep", "outbox", "late", "canary", "watchdog", "rounds"]
+)
 def test_the_pings_end_when_any_part_is_stale(outside, team, part):
     now = database_now()
     if part == "listening":
@@ -409,8 +522,12 @@ def test_the_pings_end_when_any_part_is_stale(outside, team, part):
         Heartbeat.objects.update(check_at=now - timedelta(seconds=60))
     elif part == "canary":
         Canary.objects.create(next_at=now, failures=2)
-    else:
+    elif part == "watchdog":
         WatchRound.objects.create(started_at=now, ended_at=now, result="failed")
+    else:
+        ago = now - timedelta(seconds=2 * 600 + 91)
+        WatchRound.objects.create(started_at=ago, ended_at=ago, result="well")
+        WatchRound.objects.create(started_at=now, ended_at=now, result="void")
     assert not watching.ping_outside()
     assert outside.got == []
 

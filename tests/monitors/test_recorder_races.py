@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -304,6 +305,55 @@ def test_a_table_that_is_held_for_a_moment_refuses_nobody(team):
             return await asyncio.gather(*waiting)
 
     assert None not in run(1, scenario)
+
+
+def test_a_receipt_that_is_held_costs_its_own_push_alone(team):
+    """A job reuses its key after a day, while old receipts are being deleted."""
+    monitors = make_monitors(team, 20)
+    run(1, lambda running: running[0].record(a_push(monitors[3], receipt="nightly")))
+
+    async def scenario(running: list[Recorder]) -> list[Any]:
+        with session() as holder:
+            holder.execute("UPDATE monitors_pushreceipt SET created_at = '2020-01-01'")
+            holder.execute("BEGIN")
+            holder.execute("DELETE FROM monitors_pushreceipt")
+            pushes = [a_push(monitor) for monitor in monitors]
+            pushes[3] = a_push(monitors[3], receipt="nightly")
+            waiting = [running[0].submit(push) for push in pushes]
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+            holder.execute("ROLLBACK")
+            return answers
+
+    answers = run(1, scenario)
+    assert isinstance(answers.pop(3), NotStored)
+    assert all(isinstance(answer, Answer) for answer in answers)
+
+
+def test_what_cannot_be_stored_says_so_although_a_row_is_held(team):
+    """Nobody may be found silent while nothing can be stored, whatever else is held meanwhile."""
+    busy, *others = make_monitors(team, 5)
+    before = listen()
+
+    async def scenario(running: list[Recorder]) -> Any:
+        with session() as holder, session() as reader:
+            hold(holder, busy)
+            waiting = [running[0].submit(a_push(busy))]
+            reader.execute(
+                "ALTER TABLE monitors_pushresult ADD CONSTRAINT no_more CHECK (false) NOT VALID"
+            )
+            try:
+                until = asyncio.get_running_loop().time() + 2
+                while asyncio.get_running_loop().time() < until:
+                    waiting += [running[0].submit(a_push(monitor)) for monitor in others]
+                    await asyncio.sleep(0.1)
+                at = reader.execute("SELECT at FROM monitors_listeningstamp").fetchone()[0]
+            finally:
+                reader.execute("ALTER TABLE monitors_pushresult DROP CONSTRAINT no_more")
+                holder.execute("ROLLBACK")
+            await asyncio.gather(*waiting, return_exceptions=True)
+            return at
+
+    assert run(1, scenario, listens=True) - before < timedelta(seconds=1)
 
 
 def test_a_lost_connection_costs_its_batch_and_the_next_push_works(team):

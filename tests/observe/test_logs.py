@@ -18,7 +18,7 @@ from django.test import Client
 
 from accounts.observing import about, current
 from config.gunicorn import logconfig_dict
-from config.logs import log_form, logging_config, logs_requests, process_name
+from config.logs import log_form, logging_config, logs_requests, process_name, sends_messages
 from incidents.delivery.pool import SenderPool
 from incidents.engine import deliver_round, run_round
 from tests.incidents.telling import deliveries, incidents, page
@@ -248,6 +248,24 @@ def test_a_wrong_form_stops_the_start_and_names_the_variable() -> None:
 )
 def test_a_process_is_named_after_its_command(command, environ, name) -> None:
     assert process_name(command.split(), environ) == name
+
+
+@pytest.mark.parametrize(
+    ("command", "sends"),
+    [
+        ("celery -A config worker --pool solo -Q deliver -n deliver-1@h", True),
+        ("celery -A config worker -Q engine,deliver", True),
+        ("celery -A config worker", True),
+        ("manage.py standby", True),
+        ("celery -A config worker --pool solo -Q engine -n engine-1@h", False),
+        ("celery -A config beat", False),
+        ("gunicorn config.asgi:application", False),
+        ("manage.py migrate", False),
+    ],
+)
+def test_what_sends_messages_is_told_by_its_command(command, sends) -> None:
+    """It has connections for all its senders at once."""
+    assert sends_messages(command.split()) is sends
 
 
 def test_gunicorn_and_celery_write_the_same_lines() -> None:

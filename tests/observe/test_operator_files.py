@@ -71,10 +71,10 @@ def test_every_rule_says_how_bad_it_is_and_what_to_do() -> None:
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert rule["annotations"]["summary"]
         page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-        assert page == "docs/operations.md"
+        assert page == "https://tocsin.example.org/docs/operations.md"
         anchors.append(anchor)
     assert len(anchors) == len(set(anchors))
-    assert all(re.fullmatch(r"\d+[sm]", rule["for"]) for rule in RULES if "for" in rule)
+    assert all(re.fullmatch(r"\d+[smh]", rule["for"]) for rule in RULES if "for" in rule)
 
 
 def test_the_runbook_has_what_the_rules_lead_to() -> None:

@@ -8,13 +8,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils.module_loading import import_string
 
 from accounts.observing import start_observing
@@ -26,8 +27,12 @@ from monitors.queries import database_now
 LOOK_SECONDS = 1.0
 STALE_SECONDS = 5.0
 PART_STALE_SECONDS = 15.0
-MAINTAIN_SECONDS = 3600.0
+# Beat asks for it every hour. It is a matter of hours, so a standby that starts need not hurry.
+MAINTAIN_STALE_SECONDS = 7200.0
+MAINTAIN_AGAIN_SECONDS = 60.0
 PARTITIONS_SECONDS = 10.0
+# Then messages go out: in a mass outage the first ones must not wait for the last incident.
+LAPS_A_LOOK = 2
 # After a signal it ends in this time, whatever it waits for: a lock, a provider, another part's
 # thread. What is under way is guarded in the database and goes on elsewhere, as after a kill.
 LEAVE_SECONDS = 1.5
@@ -91,30 +96,44 @@ class Standby:
         self._partitions_at = 0.0
 
     def look(self, now: float) -> None:
-        """Do what is overdue; `now` is a monotonic time in seconds. Never raises."""
+        """Do what is overdue; `now` is a monotonic time in seconds. Never raises.
+
+        Each part is tried, whatever became of those before it.
+        """
+        ages: dict[str, float] = {}
+        if not self._try("stamps", lambda: ages.update(engine.stamp_ages())):
+            return
+        if self._is_stale("engine", ages):
+            run = partial(engine.run_round, runner="engine:standby", most_laps=LAPS_A_LOOK)
+            self._try("engine", run)
+        if self._is_stale("deliver", ages):
+            deliver = partial(engine.deliver_round, self.pool, runner="deliver:standby")
+            self._try("deliver", deliver)
+        if now >= self._partitions_at:
+            # Without today's no push can be stored: that cannot wait for an hour.
+            self._partitions_at = now + PARTITIONS_SECONDS
+            self._try("partitions", lambda: ensure_partitions(now=database_now()))
+        if now >= self._maintain_at and _is_maintenance_due(ages):
+            self._maintain_at = now + MAINTAIN_AGAIN_SECONDS
+            begin = partial(engine.start_maintaining, runner="maintain:standby")
+            self._try("maintain", begin)
+        for part, begin_part in self.parts.items():
+            if self._is_stale(part, ages, PART_STALE_SECONDS):
+                self._try(part, partial(begin_part, runner=f"{part}:standby"))
+
+    def _try(self, part: str, work: Callable[[], object]) -> bool:
+        """Do one part's work; return whether it raised nothing."""
         try:
-            ages = engine.stamp_ages()
-            if self._is_stale("engine", ages):
-                engine.run_round(runner="engine:standby")
-            if self._is_stale("deliver", ages):
-                engine.deliver_round(self.pool, runner="deliver:standby")
-            if now >= self._maintain_at:
-                self._maintain_at = now + MAINTAIN_SECONDS
-                engine.maintain(runner="maintain:standby")
-            elif now >= self._partitions_at:
-                # Without today's no push can be stored: that cannot wait for an hour.
-                self._partitions_at = now + PARTITIONS_SECONDS
-                ensure_partitions(now=database_now())
-            for part, begin in self.parts.items():
-                if self._is_stale(part, ages, PART_STALE_SECONDS):
-                    begin(runner=f"{part}:standby")
-        except (DatabaseError, InterfaceError) as error:
-            log.warning("no database: %s", type(error).__name__)
-            connection.close()
+            work()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("no database for %s: %s", part, type(error).__name__)
         except Exception:
-            # It is the last one standing: whatever went wrong, it looks again in a second.
-            log.exception("standby round failed")
-            connection.close()
+            # It is the last one standing: whatever went wrong, it goes on and looks again.
+            log.exception("standby: %s failed", part)
+        else:
+            return True
+        connection.close()
+        return False
 
     def _is_stale(self, part: str, ages: dict[str, float], limit: float = STALE_SECONDS) -> bool:
         stale = ages.get(part, limit + 1) > limit
@@ -122,3 +141,9 @@ class Standby:
             log.warning("%s for %s", "standing in" if stale else "standing back", part)
             (self._standing_in.add if stale else self._standing_in.discard)(part)
         return stale
+
+
+def _is_maintenance_due(ages: Mapping[str, float]) -> bool:
+    """Return whether nobody, another standby included, has completed it within two hours."""
+    done = [age for name, age in ages.items() if name.split(":")[0] == "maintain"]
+    return min(done, default=MAINTAIN_STALE_SECONDS + 1) > MAINTAIN_STALE_SECONDS
