@@ -103,10 +103,6 @@ def test_on_a_phone_no_number_breaks_and_nothing_scrolls_sideways(page, people):
     page.locator("[name=code]").first.fill(code_for(secret))
     page.locator("[name=code]").first.press("Enter")
     page.get_by_text("Largest tables").first.wait_for()
-    import os
-
-    if os.environ.get("X7SHOT"):
-        page.screenshot(path="/tmp/x7/health375.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     wide = page.locator(".staff-groups .body").evaluate_all(
         "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
