@@ -7,7 +7,6 @@ row for too long costs its own monitor's pushes a 503, and nobody else's.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 from uuid import UUID
@@ -29,7 +28,7 @@ class Held:
     def __init__(self, key: Callable[[Push], Any]) -> None:
         self._key = key
         self._items: list[Waiting] = []
-        self._keys: Counter[Any] = Counter()
+        self._keys: set[Any] = set()
         # Kept until a push is answered: one that is held again has waited before.
         self._until: dict[UUID, float] = {}
         self._next_look = 0.0
@@ -54,7 +53,7 @@ class Held:
                 expired.append(item)
             else:
                 self._items.append(item)
-                self._keys[self._key(push)] += 1
+                self._keys.add(self._key(push))
         return expired
 
     def forget(self, push: Push) -> None:
@@ -83,5 +82,5 @@ class Held:
             else:
                 kept.append(item)
         self._items = kept
-        self._keys = Counter(self._key(push) for push, _ in kept)
+        self._keys = {self._key(push) for push, _ in kept}
         return freed, expired
