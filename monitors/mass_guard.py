@@ -34,6 +34,7 @@ from accounts.internal import INTERNAL_TEAM
 WINDOW_SECONDS = 30
 REST_SECONDS = 900
 COUNT_SECONDS = 2  # counting what is due takes longer than judging a batch
+CENSUS_SECONDS = 60  # counting all that is armed takes longer still
 
 # name: holds
 # Whether silences are held back now.
@@ -70,10 +71,22 @@ GROUP BY h.team_id
 """
 
 # name: armed
-# How many monitors could fall silent, of all teams but one.
+# How many monitors could fall silent, by team.
 ARMED = """
-SELECT count(*) FROM monitors_heartbeat
-WHERE check_at IS NOT NULL AND team_id <> ALL(%(left_out)s::uuid[])
+SELECT team_id, count(*) FROM monitors_heartbeat
+WHERE check_at IS NOT NULL AND team_id <> %(internal)s GROUP BY team_id
+"""
+
+# name: census
+# What ARMED said within the last minute.
+CENSUS = """
+SELECT armed FROM monitors_massguard
+WHERE id = 1 AND armed_at > clock_timestamp() - make_interval(secs => %(kept)s)
+"""
+
+# name: keep_census
+KEEP_CENSUS = """
+UPDATE monitors_massguard SET armed = %(armed)s, armed_at = clock_timestamp() WHERE id = 1
 """
 
 # name: tally
@@ -157,16 +170,39 @@ def _add_up(parts: Any) -> Counter[str]:
 
 def _judge(cursor: Any, totals: Counter[str], until: datetime) -> Wave | None:
     largest, _ = totals.most_common(1)[0]
-    left_out = {"left_out": [UUID(largest), INTERNAL_TEAM]}
-    cursor.execute(DUE, {"until": until, **left_out})
+    cursor.execute(DUE, {"until": until, "left_out": [UUID(largest), INTERNAL_TEAM]})
     waiting: dict[str, int] = defaultdict(int, {str(team): n for team, n in cursor.fetchall()})
     whole = Counter(totals)
     whole.update(waiting)
     rest = whole.total() - max(whole.values())
     if len(whole) < settings.MASS_GUARD_TEAMS or rest < settings.MASS_GUARD_MONITORS:
         return None
-    cursor.execute(ARMED, left_out)
-    armed = cursor.fetchone()[0] + totals.total() - totals[largest]
-    if rest * 100 < armed * settings.MASS_GUARD_PERCENT:
+    # Those that fell silent since the last census are in it, and those before are not: it says what
+    # is armed at least. Only a wave by that measure is worth a count.
+    census = _kept_census(cursor)
+    if census is not None and not _is_wave(rest, census.total() - census[largest]):
+        return None
+    census = _take_census(cursor)
+    written = totals.total() - totals[largest]
+    if not _is_wave(rest, census.total() - census[largest] + written):
         return None
     return Wave(monitors=whole.total(), teams=len(whole))
+
+
+def _is_wave(silent: int, armed: int) -> bool:
+    return silent * 100 >= armed * int(settings.MASS_GUARD_PERCENT)
+
+
+def _kept_census(cursor: Any) -> Counter[str] | None:
+    cursor.execute(CENSUS, {"kept": CENSUS_SECONDS})
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    return Counter(json.loads(row[0]) if isinstance(row[0], str) else row[0])
+
+
+def _take_census(cursor: Any) -> Counter[str]:
+    cursor.execute(ARMED, {"internal": INTERNAL_TEAM})
+    census = Counter({str(team): count for team, count in cursor.fetchall()})
+    cursor.execute(KEEP_CENSUS, {"armed": json.dumps(census)})
+    return census

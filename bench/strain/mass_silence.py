@@ -48,6 +48,11 @@ FROM monitors_monitor m WHERE m.id = h.monitor_id AND m.name LIKE 'worker-%%'
   AND (substr(m.name, 8)::bigint / 100) %% %(every)s = 0
 """
 SILENT = "SELECT count(*) FROM monitors_heartbeat WHERE check_at = %s"
+# Whether any of the many still waits to be found or handled. Counting would cost what is measured.
+WAITING = """
+SELECT (EXISTS (SELECT FROM monitors_heartbeat WHERE check_at = %(due)s)
+  OR EXISTS (SELECT FROM monitors_transition WHERE handled_at IS NULL AND since = %(due)s))::int
+"""
 INCIDENTS = "SELECT count(*) FROM incidents_incident WHERE monitor_name LIKE 'worker-%'"
 OTHER_INCIDENTS = "SELECT count(*) FROM incidents_incident WHERE monitor_name LIKE 'other-%'"
 WRONG = """
@@ -87,7 +92,7 @@ def run(installation: Installation, scale: Scale, say: Say) -> Found:
         load_before = os.getloadavg()[0]
         say(f"{silent:,} fall due in {due.timestamp() - time.time():.1f} s")
         with aside(lambda _: _push_others(installation, others, due.timestamp())):
-            _watch(installation, silent, due.timestamp(), scale.silent_limit, say)
+            _watch(installation, silent, due, scale.silent_limit, say)
         until(lambda: len(receiver.arrived) >= len(others), seconds=scale.silent_limit, every=0.5)
         arrived = dict(receiver.arrived)
     _judge(found, installation, silent, every, others, arrived)
@@ -121,16 +126,19 @@ def _push_others(installation: Installation, others: list[dict[str, Any]], due: 
 
 
 def _watch(
-    installation: Installation, silent: int, due: float, most_seconds: float, say: Say
+    installation: Installation, silent: int, due: datetime, most_seconds: float, say: Say
 ) -> None:
-    """Wait until all incidents are there; look seldom, since looking costs the engine."""
-    time.sleep(max(0.0, due - time.time()))
+    """Wait until all incidents are there."""
+    moment = due.timestamp()
+    time.sleep(max(0.0, moment - time.time()))
     told = threading.Event()
 
     def is_over() -> bool:
-        if count(installation, INCIDENTS) >= silent and not told.is_set():
+        if not told.is_set() and not count(installation, WAITING, {"due": due}):
+            if count(installation, INCIDENTS) < silent:
+                return False
             told.set()
-            say(f"all seen open {time.time() - due:.1f} s after the moment")
+            say(f"all seen open {time.time() - moment:.1f} s after the moment")
         return told.is_set() and count(installation, OTHER_INCIDENTS) >= len(OTHERS_AFTER)
 
     until(is_over, seconds=most_seconds, every=LOOK_SECONDS)

@@ -62,12 +62,15 @@ class MassGuard(models.Model):
     """The one row that says whether a wave of silences is held back: see `monitors.mass_guard`.
 
     `recent` counts the latest silences by second and team, `count_at` is when a further count may
-    be made. From `rest_until` on the guard may hold back again.
+    be made. `armed` is how many monitors each team had armed at `armed_at`. From `rest_until` on the
+    guard may hold back again.
     """
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     recent = models.JSONField(default=dict)
     count_at = models.DateTimeField(null=True)
+    armed = models.JSONField(null=True)
+    armed_at = models.DateTimeField(null=True)
     held_from = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)
     rest_until = models.DateTimeField(null=True)

@@ -29,14 +29,15 @@ SELECT pg_try_advisory_xact_lock(%s), set_config('statement_timeout', '5s', true
 
 # name: fresh_changes
 # The changes of monitors that became known since the last round and were not looked at yet. Those
-# that have made no incident yet count too: a page need not wait for them.
+# that have made no incident yet count too: a page need not wait for them. The array must be of the
+# column's type: only then is it hashed, and after a flood it has a hundred thousand elements.
 _FRESH = """
 (SELECT id, monitor_id, coalesce(since, at), handled_at FROM monitors_transition
- WHERE handled_at > %(since)s AND id <> ALL(%(seen)s)
+ WHERE handled_at > %(since)s AND id <> ALL(%(seen)s::bigint[])
  ORDER BY handled_at, id LIMIT %(limit)s)
 UNION ALL
 (SELECT id, monitor_id, coalesce(since, at), NULL FROM monitors_transition
- WHERE handled_at IS NULL AND id <> ALL(%(seen)s)
+ WHERE handled_at IS NULL AND id <> ALL(%(seen)s::bigint[])
  ORDER BY id LIMIT %(limit)s)
 """
 

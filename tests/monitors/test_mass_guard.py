@@ -126,6 +126,29 @@ def test_a_wave_that_comes_in_drops_is_found():
     assert down() == 24  # three drops were believable
 
 
+def test_a_wave_that_follows_a_few_silences_is_found():
+    """What was counted a moment ago saves counting, and hides nothing."""
+    teams = [armed(f"team-{n}", 100, silent=8) for n in range(4)]
+    assert sweep() == 32
+    assert MassGuard.objects.get().armed_at is not None
+    for monitors in teams:
+        fall_silent(monitors[8:50])
+    MassGuard.objects.update(count_at=None)
+    assert sweep() == 0
+    assert MassGuard.objects.get().held_until is not None
+
+
+def test_monitors_that_came_since_the_last_count_make_no_wave():
+    teams = [armed(f"team-{n}", 100, silent=8) for n in range(4)]
+    assert sweep() == 32
+    for n in range(4):
+        armed(f"new-{n}", 500)
+    for monitors in teams:
+        fall_silent(monitors[8:50])
+    MassGuard.objects.update(count_at=None)
+    assert sweep() == 168
+
+
 def test_an_outage_that_is_real_is_held_back_once():
     for n in range(4):
         armed(f"team-{n}", 20, silent=15)
