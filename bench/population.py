@@ -68,7 +68,8 @@ SELECT team_id, id, 'pending', 0, 0, 0, 0 FROM monitors_monitor ORDER BY id
 # Their push keys: the value is the twelve hexadecimal digits of the number.
 MAKE_KEYS = """
 INSERT INTO monitors_pushkey (team_id, value, monitor_id, is_current, created_at)
-SELECT team_id, right(id::text, 12), id, true, now() FROM monitors_monitor WHERE name LIKE 'worker-%'
+SELECT team_id, right(id::text, 12), id, true, now() FROM monitors_monitor
+WHERE name LIKE 'worker-%'
 """
 
 # name: settle

@@ -200,7 +200,7 @@ def measure_outage(bed: Bed, population: Population, *, due: int) -> Outage:
     """Let many monitors fall due in one moment, then let all of them pass again."""
     from django_scopes import scopes_disabled
 
-    from incidents.lifecycle.advance import advance
+    from incidents.lifecycle.lanes import advance
     from monitors.ingest.listening import STAMP
     from monitors.sweep import sweep
 

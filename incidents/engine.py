@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import connection
@@ -25,8 +25,8 @@ from accounts.plans import kept_days
 from accounts.sessions import drop_expired_sessions
 from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.pool import SenderPool
-from incidents.lifecycle.advance import BATCH_ROWS, advance
 from incidents.lifecycle.escalating import fire_steps
+from incidents.lifecycle.lanes import BATCH_ROWS, advance, advance_beside
 from incidents.lifecycle.timers import open_released, settle_flapping, wake_incidents
 from incidents.maintenance.maintenances import refresh_spans
 from incidents.measures import measured_round
@@ -105,34 +105,48 @@ def run_round(*, runner: str = "engine", most_laps: int = MOST_ROUNDS) -> int:
     Returns how many messages were queued. Raises OperationalError if the database went away.
     """
     queued = 0
+    in_flood = False
     with scopes_disabled():
         for _ in range(most_laps):
             with _without_collections():
-                found, messages, is_well = _run_lap()
-            queued += messages
-            if not is_well:
+                lap = _run_lap(in_flood=in_flood)
+            queued += lap.queued
+            if not lap.is_well:
                 break
             stamp(runner)  # after each lap: half a minute of a mass outage is no standstill
-            if not found:
+            if not lap.found:
                 break
+            in_flood = lap.is_flood
     return queued
 
 
-def _run_lap() -> tuple[int, int, bool]:
-    """Do a bounded piece of everything.
+class _Lap(NamedTuple):
+    """How much a lap found to do, how many messages it queued, and how it went."""
 
-    Returns how much there was, how many messages, and whether what matters most went well.
-    """
+    found: int
+    queued: int
+    is_well: bool  # what matters most did not fail
+    is_flood: bool  # there was more than one batch of silences or of changes
+
+
+def _run_lap(*, in_flood: bool) -> _Lap:
+    """Do a bounded piece of everything; in a flood open incidents while finding silences."""
     failed: list[str] = []
-    silent = _guarded(partial(sweep, most_batches=SWEPT_A_LAP), 0, failed)
-    handled, messages = _guarded(partial(advance, most_batches=BATCHES_A_LAP), (0, 0), failed)
+    find = partial(_guarded, partial(sweep, most_batches=SWEPT_A_LAP), 0, failed)
+    if in_flood:
+        both = partial(advance_beside, find, most_batches=BATCHES_A_LAP - 1)
+        silent, (handled, messages) = _guarded(both, (0, (0, 0)), failed)
+    else:
+        silent = find()
+        handled, messages = _guarded(partial(advance, most_batches=BATCHES_A_LAP), (0, 0), failed)
     limit = FIRED_IN_A_FLOOD if handled > BATCHES_A_LAP * BATCH_ROWS else FIRED_A_LAP
     rescue = partial(rescue_unreached, most_batches=RESCUED_A_LAP)
     for part in (open_released, settle_flapping, wake_incidents, rescue):
         handled += _guarded(part, 0)
     fired, paged = _guarded(partial(fire_steps, limit=limit), (0, 0), failed)
     queued = messages + paged + _guarded(announce_handoffs, 0)
-    return silent + handled + fired, queued, not failed
+    is_flood = max(silent, handled) > BATCH_ROWS
+    return _Lap(silent + handled + fired, queued, not failed, is_flood)
 
 
 @contextmanager

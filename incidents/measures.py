@@ -17,7 +17,7 @@ from incidents.models import Incident
 
 P = ParamSpec("P")
 R = TypeVar("R")
-MOST_LINES = 100  # of one batch: a mass outage is no log of a hundred thousand lines
+MOST_LINES = 20  # of one batch: a mass outage is no log of a hundred thousand lines
 
 ROUNDS = Histogram(
     "tocsin_engine_round_seconds",

@@ -21,7 +21,7 @@ from django_scopes import scopes_disabled
 
 from incidents.channels.base import FIRING
 from incidents.delivery.aftermath import rescue_unreached
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.notifications.handoffs import announce_handoffs
 from monitors.queries import database_now
 from monitors.sweep import sweep

@@ -8,14 +8,11 @@
 
 A crash anywhere before the commit leaves the transitions unhandled, and nothing half done.
 
-Half of the work is Python's and half the database's. While more is waiting than one batch, two
-lanes, each with half of the monitors, take turns at both (docs/adr/0007).
+In a flood the monitors are shared by lanes (`lanes.py`), of which several are worked on at once.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypedDict, cast
@@ -34,9 +31,6 @@ from incidents.maintenance.covering import covered_monitors
 from incidents.models import HeldOutage, Incident, IncidentState
 from incidents.rows import with_any
 
-log = logging.getLogger(__name__)
-
-BATCH_ROWS = 1000
 # So many times its even share of a batch one team may have while others wait. What is read to find
 # the teams' turns is a multiple of the batch, however many teams there are.
 SHARES = 4
@@ -94,15 +88,6 @@ LEFT JOIN LATERAL (
 ORDER BY t.id
 """
 
-# name: waiting_monitors
-# The monitors (of one lane) that have unhandled transitions, the longest waiting first.
-WAITING = f"""
-SELECT w.monitor_id FROM monitors_transition w
-WHERE w.handled_at IS NULL AND (%(lane)s::int IS NULL OR {LANE} = %(lane)s)
-  AND w.monitor_id <> ALL(%(left)s::uuid[])
-GROUP BY w.monitor_id ORDER BY min(w.id) LIMIT %(limit)s
-"""
-
 
 class _Change(TypedDict, total=False):
     """What a statement with `MONITOR_COLUMNS` selects; of columns not named here, JSON's types."""
@@ -140,7 +125,7 @@ RESOLVE_REASONS = {"up": "recovered", "paused": "paused", "deleted": "deleted", 
 
 def advance_batch(
     *,
-    limit: int = BATCH_ROWS,
+    limit: int = 1000,
     monitor: UUID | None = None,
     lane: int | None = None,
     left: Sequence[UUID] = (),
@@ -257,87 +242,3 @@ def _hold(work: Work, row: dict[str, Any]) -> None:
 def _was_over(row: dict[str, Any]) -> bool:
     resolved_at: datetime | None = row["previous_resolved_at"]
     return resolved_at is not None and row["at"] <= resolved_at
-
-
-def advance(*, most_batches: int = 200) -> tuple[int, int]:
-    """Handle all unhandled transitions; return how many, and how many messages were queued.
-
-    A transition that cannot be handled fails alone: where a batch fails, its monitors are taken one
-    by one, and the one that fails again waits, logged, until the next round. After a full batch the
-    lanes go on, with up to `most_batches` each.
-    """
-    handled = queued = 0
-    failed: list[UUID] = []
-    for taken in range(1, most_batches + 1):
-        rows, messages = _advance_once(None, failed)
-        handled += rows
-        queued += messages
-        if rows >= BATCH_ROWS:
-            rows, messages = _advance_lanes(most_batches - taken, failed)
-            return handled + rows, queued + messages
-        if not rows:
-            break
-    return handled, queued
-
-
-def _advance_lanes(most_batches: int, failed: Sequence[UUID]) -> tuple[int, int]:
-    """Run the lanes at once, the first of them here; return what they did together."""
-    done = [(0, 0)] * LANES
-
-    def run(lane: int) -> None:
-        handled = queued = 0
-        failed_here = list(failed)
-        for _ in range(most_batches):
-            rows, messages = _advance_once(lane, failed_here)
-            handled, queued = handled + rows, queued + messages
-            done[lane] = (handled, queued)
-            if not rows:
-                break
-
-    def run_apart(lane: int) -> None:
-        try:
-            with scopes_disabled():  # no scope follows into a thread
-                run(lane)
-        except Exception:
-            log.exception("lane %s failed; its transitions wait for the next round", lane)
-        finally:
-            connection.close()
-
-    others = [
-        threading.Thread(target=run_apart, args=(lane,), name=f"advance-{lane}", daemon=True)
-        for lane in range(1, LANES)
-    ]
-    for thread in others:
-        thread.start()
-    try:
-        run(0)
-    finally:
-        for thread in others:
-            thread.join()
-    return sum(rows for rows, _ in done), sum(messages for _, messages in done)
-
-
-def _advance_once(lane: int | None, failed: list[UUID]) -> tuple[int, int]:
-    """Handle a batch, without the monitors that have `failed`; those that fail now join them."""
-    try:
-        return advance_batch(limit=BATCH_ROWS, lane=lane, left=failed)
-    except Exception:
-        log.exception("a batch of transitions failed; taking its monitors one by one")
-        return _advance_singly(lane, failed)
-
-
-def _advance_singly(lane: int | None, failed: list[UUID]) -> tuple[int, int]:
-    with connection.cursor() as cursor:
-        cursor.execute(WAITING, {"limit": BATCH_ROWS, "lane": lane, "left": list(failed)})
-        monitors = [row[0] for row in cursor.fetchall()]
-    handled = queued = 0
-    for monitor in monitors:
-        try:
-            rows, messages = advance_batch(monitor=monitor, lane=lane)
-        except Exception:
-            log.exception("the transitions of monitor %s could not be handled", monitor)
-            failed.append(monitor)
-            continue
-        handled += rows
-        queued += messages
-    return handled, queued

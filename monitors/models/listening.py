@@ -62,8 +62,8 @@ class MassGuard(models.Model):
     """The one row that says whether a wave of silences is held back: see `monitors.mass_guard`.
 
     `recent` counts the latest silences by second and team, `count_at` is when a further count may
-    be made. `armed` is how many monitors each team had armed at `armed_at`. From `rest_until` on the
-    guard may hold back again.
+    be made. `armed` is how many monitors each team had armed at `armed_at`. From `rest_until` on
+    the guard may hold back again.
     """
 
     id = models.SmallIntegerField(primary_key=True, default=1)

@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from tests.command.conftest import COMMAND, call, environment, results
 from tests.console.personas import make_incident
 from tests.factories import MonitorFactory, TeamFactory, make_key

@@ -11,7 +11,7 @@ from django_scopes import scopes_disabled
 
 from accounts.models import Membership, Role, Team, User
 from accounts.teams import create_team, verify_address
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import Incident
 from monitors.ingest import record_push
 from monitors.ingest.push import Push

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from accounts.models import Membership, Team
 from incidents.destinations import create_channel
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.maintenance.maintenances import create_maintenance
 from incidents.oncall.rotations import create_rotation
 from incidents.policies.policies import create_policy

@@ -15,7 +15,7 @@ from incidents.lifecycle.actions import (
     resolve_incident,
     snooze_incident,
 )
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import Delivery, Incident
 from incidents.templatetags.told import ending, told
 from statuspages.models import Post

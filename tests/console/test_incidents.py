@@ -12,7 +12,7 @@ from django_scopes import scopes_disabled
 
 from accounts.teams import create_team
 from incidents.lifecycle.actions import resolve_incident
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import Delivery, Incident, TimelineEvent
 from tests.console.personas import make_incident, make_monitor, push
 

@@ -174,7 +174,7 @@ def test_viewers_have_no_boxes(browse, people, three):
 
 
 def test_an_incident_of_a_monitor_that_is_paused_with_others_is_resolved(owner, three):
-    from incidents.lifecycle.advance import advance
+    from incidents.lifecycle.lanes import advance
     from incidents.models import Incident
 
     push(three[0])

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from django_scopes import scope, scopes_disabled
 
 from accounts.models import Namespace, Team
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.maintenance.maintenances import create_maintenance
 from incidents.models.maintenance import MaintenanceMonitor
 from monitors.models import Badge, Heartbeat, Monitor, PushKey, Transition, UndoStep

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_scopes import scopes_disabled
 
 from accounts.models import Team
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from monitors.models import Heartbeat, Monitor, PushKey
 from monitors.services import pause_monitor, token_is_valid, update_monitor
 from tests.console.personas import make_incident, make_late, make_monitor, push

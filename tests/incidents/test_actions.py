@@ -16,7 +16,7 @@ from incidents.lifecycle.actions import (
     add_note,
     resolve_incident,
 )
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import Delivery, Incident
 from monitors.services import delete_monitor
 from tests.incidents.telling import (

@@ -8,7 +8,8 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 
-from incidents.lifecycle.advance import advance, advance_batch
+from incidents.lifecycle.advance import advance_batch
+from incidents.lifecycle.lanes import advance
 from incidents.models import Delivery, Incident, Notification, TimelineEvent
 from monitors.models import Monitor, Transition
 from monitors.services import create_monitor, delete_monitor, pause_monitor, resume_monitor

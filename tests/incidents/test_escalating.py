@@ -11,8 +11,8 @@ from accounts.models import Membership
 from incidents.delivery.pool import deliver_here
 from incidents.destinations import create_channel
 from incidents.engine import run_round
-from incidents.lifecycle.advance import advance
 from incidents.lifecycle.escalating import ROUND_PAUSE, fire_steps
+from incidents.lifecycle.lanes import advance
 from incidents.models import ContactMethod, Delivery, EscalationStep, IncidentState
 from incidents.oncall.rotations import update_rotation
 from incidents.policies.policies import StepValues, update_policy

@@ -11,8 +11,9 @@ from django_scopes import scopes_disabled
 
 from accounts.database.standing import as_owner
 from incidents import engine
-from incidents.lifecycle import advance as advancing
-from incidents.lifecycle.advance import advance, advance_batch
+from incidents.lifecycle import lanes
+from incidents.lifecycle.advance import advance_batch
+from incidents.lifecycle.lanes import advance
 from incidents.lifecycle.work import LANE_KEY, LANES, LOCK_KEY
 from incidents.models import Delivery, Escalation, Incident, Notification, TimelineEvent
 from monitors.models import Monitor, Transition
@@ -21,7 +22,7 @@ from tests.factories import TeamFactory
 from tests.incidents.ladders import add_member, policy_of
 from tests.incidents.telling import incidents
 from tests.monitors.pushing import age, listen, make_monitors, push
-from tests.racing import at_once, session
+from tests.racing import at_once, session, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BATCH = 10
@@ -31,7 +32,7 @@ LANE_OF = f"SELECT abs(uuid_hash(%s) %% {LANES})"
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-    monkeypatch.setattr(advancing, "BATCH_ROWS", BATCH)
+    monkeypatch.setattr(lanes, "BATCH_ROWS", BATCH)
     with scopes_disabled():
         yield
 
@@ -175,3 +176,44 @@ def test_one_that_cannot_be_handled_fails_alone_and_once_a_round(team, caplog):
     # In the batch for all monitors, and once more in its lane: not in each batch that follows.
     assert sum("taking its monitors one by one" in line for line in caplog.messages) <= 2
     assert advance() == (1, 1)
+
+
+def test_while_silences_are_found_the_other_lanes_open_incidents(team):
+    """Of two threads one finds and the other handles; what is found at last is handled as well."""
+    change(make_monitors(team, 30), "up", "down")
+    late = make_monitors(TeamFactory(), 30)
+
+    def find() -> int:
+        wait_for(lambda: Incident.objects.count() == 30)
+        change(late, "up", "down")
+        return 30
+
+    assert lanes.advance_beside(find, most_batches=10) == (30, (60, 60))
+    assert Incident.objects.filter(state="open").count() == 60
+    assert unhandled() == 0
+
+
+def test_what_the_search_raises_is_raised_and_what_was_found_is_handled(team):
+    change(make_monitors(team, 30), "up", "down")
+
+    def find() -> int:
+        wait_for(lambda: Incident.objects.count() == 30)
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        lanes.advance_beside(find)
+    assert unhandled() == 0
+
+
+def test_a_round_through_a_flood_finds_and_opens_each_once(team, monkeypatch):
+    monkeypatch.setattr("monitors.sweep.BATCH_ROWS", BATCH)
+    monkeypatch.setattr(engine, "BATCH_ROWS", BATCH)
+    monitors = make_monitors(team, 200)
+    for monitor in monitors:
+        push(monitor)
+        age(monitor, 91)
+    listen()
+    engine.run_round()
+    assert Incident.objects.filter(state="open").count() == 200
+    assert Delivery.objects.count() == Notification.objects.count() == 200
+    assert unhandled() == 0

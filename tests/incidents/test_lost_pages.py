@@ -18,7 +18,7 @@ from incidents.lifecycle.actions import (
     resolve_incident,
     snooze_incident,
 )
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.maintenance.maintenances import create_maintenance
 from incidents.models import ContactMethod, Escalation, EscalationPolicy
 from monitors.queries import database_now

@@ -7,7 +7,7 @@ from django.db import connection
 from django_scopes import scopes_disabled
 
 from accounts.database.standing import as_owner
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import AlertRule, Delivery, Incident
 from monitors.models import Transition
 from monitors.sweep import sweep_batch

@@ -269,7 +269,7 @@ def test_old_answers_are_dropped_piece_by_piece(team, monkeypatch):
 def test_the_first_pages_of_many_go_out_before_the_last_incident_is_opened(
     team, standby, monkeypatch
 ):
-    monkeypatch.setattr("incidents.lifecycle.advance.BATCH_ROWS", 1)
+    monkeypatch.setattr("incidents.lifecycle.lanes.BATCH_ROWS", 1)
     monkeypatch.setattr(engine, "BATCHES_A_LAP", 1)
     with Provider() as provider:
         route_to(team, channel_to(team, provider))

@@ -6,7 +6,7 @@ import pytest
 from django_scopes import scope, scopes_disabled
 
 from accounts.models import Team
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import AlertRule, Channel, Delivery
 from manifests.models import MonitorRoute
 from monitors import undo

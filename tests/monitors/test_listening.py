@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django_scopes import scopes_disabled
 
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from monitors.ingest.listening import GAP_SECONDS, STAMP
 from monitors.ingest.push import NotStored, Push
 from monitors.ingest.recorder import Recorder

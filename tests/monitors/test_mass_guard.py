@@ -8,7 +8,7 @@ import pytest
 from django.db.models import F
 from django_scopes import scopes_disabled
 
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import Incident
 from monitors.models import Heartbeat, MassGuard, Monitor, Transition
 from monitors.queries import database_now

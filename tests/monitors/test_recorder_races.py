@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django_scopes import scopes_disabled
 
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import Incident
 from monitors.ingest.push import Answer, NotStored, Push, TooManyWaiting
 from monitors.ingest.recorder import MOST_WAITING_PER_MONITOR, Recorder

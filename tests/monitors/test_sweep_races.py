@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
-from incidents.lifecycle.advance import advance
+from incidents.lifecycle.lanes import advance
 from incidents.models import Incident
 from monitors.ingest.listening import STAMP
 from monitors.models import Heartbeat, Monitor, Transition
