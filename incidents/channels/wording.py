@@ -17,10 +17,12 @@ def clean_line(value: Any, limit: int = 200) -> str:
     direction of writing (bidi marks and overrides, zero-width space, tags) are dropped, half
     surrogates replaced. Longer text ends in an ellipsis. None is the empty string.
     """
-    text = "" if value is None else str(value)
-    chars = []
     # A hostile text is not worth more work than a multiple of what is kept.
-    for char in text[: limit * 8]:
+    text = "" if value is None else str(value)[: limit * 8]
+    if text.isascii() and text.isprintable():  # nearly all are
+        return clip_text(" ".join(text.split()), limit)
+    chars = []
+    for char in text:
         category = unicodedata.category(char)
         if category in {"Cc", "Zl", "Zp"}:
             chars.append(" ")
