@@ -342,6 +342,7 @@ def page_many_teams(count: int) -> list[Team]:
 def test_the_pages_of_all_who_wait_are_put_off_by_one_statement(small_pieces):
     teams = page_many_teams(4)
     assert len(mail.outbox) == len(teams)
+    make_due()
     with CaptureQueriesContext(connection) as asked:
         assert claim(limit=32) == []
     changed = [q["sql"] for q in asked if "SET next_attempt_at" in q["sql"]]
