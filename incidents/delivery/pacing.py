@@ -228,8 +228,8 @@ def pace_contacts() -> None:
         if not _is_alone(cursor):
             return
         until = time.monotonic() + LOOK_SECONDS
-        values = {"minute": MINUTE, "event": DIGEST, "rows": MOST_ROWS, "contacts": MOST_CONTACTS}
-        cursor.execute(DUE, values)
+        values: dict[str, Any] = {"minute": MINUTE, "event": DIGEST, "rows": MOST_ROWS}
+        cursor.execute(DUE, {**values, "contacts": MOST_CONTACTS})
         held = False
         for team, contact, due, *had in cursor.fetchall():
             pace = _Pace(*had)
