@@ -61,13 +61,13 @@ _DUE_OF_CONTACT = """
 # Let go at once what needs no pace: messages that are not about incidents, those to machines, those
 # that were tried before, and those that lead nowhere any more.
 RELEASE = """
-UPDATE incidents_delivery SET paced = true WHERE id IN (
+UPDATE incidents_delivery SET paced = true WHERE id = ANY(ARRAY(
   SELECT id FROM incidents_delivery
   WHERE state = 'pending' AND NOT paced AND next_attempt_at <= now()
     AND (event NOT LIKE 'incident.%%' OR incident_id IS NULL OR attempt_count > 0
       OR (channel_id IS NOT NULL AND kind = ANY(%(machines)s))
       OR (channel_id IS NULL AND contact_method_id IS NULL AND NOT direct))
-  ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+  ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))
 """
 
 # name: due_contacts
@@ -88,12 +88,29 @@ ORDER BY count(*) > %(rows)s, min(d.next_attempt_at) LIMIT %(contacts)s
 # name: hold
 # Let a contact's messages wait until its minute is over.
 HOLD = f"""
-UPDATE incidents_delivery SET next_attempt_at = %(until)s WHERE id IN ({_DUE_OF_CONTACT})
+UPDATE incidents_delivery SET next_attempt_at = %(until)s WHERE id = ANY(ARRAY({_DUE_OF_CONTACT}))
+"""
+
+# name: hold_all
+# Let the messages of all contacts wait whose minute is not over, those apart whose digest may still
+# be open: many contacts' few rows cost less by one statement than by one each.
+HOLD_ALL = """
+UPDATE incidents_delivery d SET next_attempt_at = p.hold_until
+FROM incidents_contactpace p
+WHERE p.team_id = d.team_id AND p.contact = d.contact AND p.hold_until > now()
+  AND d.id = ANY(ARRAY(
+    SELECT m.id FROM incidents_delivery m
+    JOIN incidents_contactpace h ON h.team_id = m.team_id AND h.contact = m.contact
+    WHERE m.state = 'pending' AND NOT m.paced AND m.next_attempt_at <= now()
+      AND h.hold_until > now() AND h.hold_until <= now() + %(minute)s
+      AND (m.after_id IS NULL OR EXISTS (
+        SELECT FROM incidents_delivery a WHERE a.id = m.after_id AND a.state = 'delivered'))
+    ORDER BY m.id LIMIT %(rows)s FOR NO KEY UPDATE OF m SKIP LOCKED))
 """
 
 # name: let_go
 # Send a contact's messages one by one.
-LET_GO = f"UPDATE incidents_delivery SET paced = true WHERE id IN ({_DUE_OF_CONTACT})"
+LET_GO = f"UPDATE incidents_delivery SET paced = true WHERE id = ANY(ARRAY({_DUE_OF_CONTACT}))"
 
 # name: insert_digest
 # The message that carries the others: to the same place, of the same kind, due now or when it is
@@ -129,7 +146,7 @@ CLOSE_DIGEST = "UPDATE incidents_delivery SET next_attempt_at = now() WHERE id =
 # Put a contact's messages into one digest.
 BUNDLE = f"""
 UPDATE incidents_delivery SET state = 'bundled', bundle_id = %(digest)s
-WHERE id IN ({_DUE_OF_CONTACT})
+WHERE id = ANY(ARRAY({_DUE_OF_CONTACT}))
 """
 
 # name: drop_digest
@@ -186,6 +203,12 @@ class _Pace:
         return (self.count or 0) if fresh else 0
 
     @property
+    def is_held(self) -> bool:
+        """Whether everything waits and nothing joins a digest: none that was open is so still."""
+        until = self.hold_until
+        return until is not None and self.now < until <= self.now + MINUTE
+
+    @property
     def is_flooded(self) -> bool:
         """Whether something had to wait within the last minute, or still has to."""
         return self.hold_until is not None and self.hold_until > self.now - MINUTE
@@ -205,18 +228,20 @@ def pace_contacts() -> None:
         if not _is_alone(cursor):
             return
         until = time.monotonic() + LOOK_SECONDS
-        cursor.execute(DUE, {"rows": MOST_ROWS, "contacts": MOST_CONTACTS})
-        for team, contact, due, *pace in cursor.fetchall():
-            named = {
-                "team": team,
-                "contact": contact,
-                "minute": MINUTE,
-                "event": DIGEST,
-                "rows": MOST_ROWS,
-            }
-            _decide(cursor, named, due, _Pace(*pace))
+        values: dict[str, Any] = {"minute": MINUTE, "event": DIGEST, "rows": MOST_ROWS}
+        cursor.execute(DUE, {**values, "contacts": MOST_CONTACTS})
+        held = False
+        for team, contact, due, *had in cursor.fetchall():
+            pace = _Pace(*had)
+            if pace.is_held:
+                held = True
+                continue
+            _decide(cursor, {**values, "team": team, "contact": contact}, due, pace)
             if time.monotonic() > until:
-                return
+                break
+        while held:
+            cursor.execute(HOLD_ALL, values)
+            held = cursor.rowcount == MOST_ROWS and time.monotonic() < until
 
 
 def _is_alone(cursor: Any) -> bool:

@@ -107,6 +107,13 @@ class Delivery(TenantModel):
                 name="delivery_outbox",
                 condition=models.Q(state__in=["pending", "sending"]),
             ),
+            # A few at a time, among however many wait.
+            models.Index(
+                "team",
+                "next_attempt_at",
+                name="delivery_sending",
+                condition=models.Q(state="sending"),
+            ),
             models.Index("id", name="delivery_rescue", condition=models.Q(rescue=True)),
             # Empty for most messages of a mass outage, so these cost it nothing.
             *(

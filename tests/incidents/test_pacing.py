@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from django.core import mail
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from accounts.models import Team
 from incidents.delivery import pacing
 from incidents.delivery.outbox import claim
 from incidents.delivery.pacing import MOST_A_MINUTE, MOST_AT_ONCE
@@ -265,6 +267,11 @@ def test_a_digest_that_is_tried_again_ends_when_all_in_it_were_seen(team, ana):
 
 
 @pytest.fixture
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(pacing, "MOST_ROWS", 10)
+
+
+@pytest.fixture
 def small_looks(monkeypatch):
     """Five rows of one contact in a look, as if they were thousands."""
     monkeypatch.setattr(pacing, "MOST_ROWS", 5)
@@ -318,3 +325,46 @@ def test_a_flood_of_one_does_not_keep_anothers_page_for_its_later_looks(team, an
     (page,) = claim(limit=32)
     assert page.event == "incident.opened"
     assert page.team_id != team.pk
+
+
+def page_many_teams(count: int) -> list[Team]:
+    """Let so many teams have had a digest just now, and six more pages each that are due."""
+    teams = [TeamFactory() for _ in range(count)]
+    for team in teams:
+        policy_of(team, (0, [add_member(team, f"{team.slug}@example.org")]))
+        fail_all(team, 6)
+        send()
+    for team in teams:
+        fail_all(team, 6, "then")
+    return teams
+
+
+def test_the_pages_of_all_who_wait_are_put_off_by_one_statement(small_pieces):
+    teams = page_many_teams(4)
+    assert len(mail.outbox) == len(teams)
+    make_due()
+    with CaptureQueriesContext(connection) as asked:
+        assert claim(limit=32) == []
+    changed = [q["sql"] for q in asked if "SET next_attempt_at" in q["sql"]]
+    assert len(changed) == 3, "24 rows in pieces of ten, and none for each contact"
+    ends = dict(ContactPace.objects.values_list("contact", "hold_until"))
+    waiting = deliveries(state="pending", event="incident.opened")
+    assert len(waiting) == 24
+    assert all(page.next_attempt_at == ends[page.contact] for page in waiting)
+    assert len(set(ends.values())) == len(teams)
+
+
+def test_what_comes_after_an_unsent_message_is_not_put_off_with_the_others(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 8)
+    send()
+    fail_all(team, 2, "n")
+    first, second = deliveries(state="pending")
+    Delivery.objects.filter(pk=second.pk).update(after=first)
+    assert claim(limit=32) == []
+    (held,) = ContactPace.objects.values_list("hold_until", flat=True)
+    first.refresh_from_db()
+    assert first.next_attempt_at == held
+    before = second.next_attempt_at
+    second.refresh_from_db()
+    assert second.next_attempt_at == before
