@@ -46,41 +46,44 @@ LOOK_SECONDS = 1.0
 OPEN = timedelta(seconds=10)
 LOCK_KEY = 7_203_003
 
+# What needs no pace: messages that are not about incidents, those to machines, those that were
+# tried before, and those that lead nowhere any more.
+_UNPACED = """(d.event NOT LIKE 'incident.%%' OR d.incident_id IS NULL OR d.attempt_count > 0
+  OR (d.channel_id IS NOT NULL AND d.kind = ANY(%(machines)s))
+  OR (d.channel_id IS NULL AND d.contact_method_id IS NULL AND NOT d.direct))"""
+
+# What is due and needs one. Whatever has come since the release a moment ago is no part of it.
+_PACED_DUE = f"""d.state = 'pending' AND NOT d.paced AND d.next_attempt_at <= now()
+    AND NOT {_UNPACED}
+    AND (d.after_id IS NULL OR EXISTS (
+      SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))"""
+
 # Rows are locked in the order of their ids, as everywhere, and what somebody else is changing is
 # left to the next look.
-_DUE_OF_CONTACT = """
+_DUE_OF_CONTACT = f"""
   SELECT d.id FROM incidents_delivery d
-  WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND d.state = 'pending' AND NOT d.paced
-    AND d.next_attempt_at <= now()
-    AND (d.after_id IS NULL OR EXISTS (
-      SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
+  WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND {_PACED_DUE}
   ORDER BY d.id LIMIT %(rows)s FOR NO KEY UPDATE OF d SKIP LOCKED
 """
 
 # name: release
-# Let go at once what needs no pace: messages that are not about incidents, those to machines, those
-# that were tried before, and those that lead nowhere any more.
-RELEASE = """
+# Let go at once what needs no pace.
+RELEASE = f"""
 UPDATE incidents_delivery SET paced = true WHERE id = ANY(ARRAY(
-  SELECT id FROM incidents_delivery
-  WHERE state = 'pending' AND NOT paced AND next_attempt_at <= now()
-    AND (event NOT LIKE 'incident.%%' OR incident_id IS NULL OR attempt_count > 0
-      OR (channel_id IS NOT NULL AND kind = ANY(%(machines)s))
-      OR (channel_id IS NULL AND contact_method_id IS NULL AND NOT direct))
-  ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))
+  SELECT d.id FROM incidents_delivery d
+  WHERE d.state = 'pending' AND NOT d.paced AND d.next_attempt_at <= now() AND {_UNPACED}
+  ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED))
 """
 
 # name: due_contacts
 # The contacts for whom messages have become due, the longest waiting first but floods last, how
 # many, and what they have had of late. What comes after another message waits until that one has
 # gone out.
-DUE = """
+DUE = f"""
 SELECT d.team_id, d.contact, count(*), clock_timestamp(), p.since, p.last_at, p.count, p.hold_until
 FROM incidents_delivery d
 LEFT JOIN incidents_contactpace p ON p.team_id = d.team_id AND p.contact = d.contact
-WHERE d.state = 'pending' AND NOT d.paced AND d.next_attempt_at <= now()
-  AND (d.after_id IS NULL OR EXISTS (
-    SELECT FROM incidents_delivery a WHERE a.id = d.after_id AND a.state = 'delivered'))
+WHERE {_PACED_DUE}
 GROUP BY d.team_id, d.contact, p.since, p.last_at, p.count, p.hold_until
 ORDER BY count(*) > %(rows)s, min(d.next_attempt_at) LIMIT %(contacts)s
 """
@@ -94,18 +97,15 @@ UPDATE incidents_delivery SET next_attempt_at = %(until)s WHERE id = ANY(ARRAY({
 # name: hold_all
 # Let the messages of all contacts wait whose minute is not over, those apart whose digest may still
 # be open: many contacts' few rows cost less by one statement than by one each.
-HOLD_ALL = """
-UPDATE incidents_delivery d SET next_attempt_at = p.hold_until
+HOLD_ALL = f"""
+UPDATE incidents_delivery m SET next_attempt_at = p.hold_until
 FROM incidents_contactpace p
-WHERE p.team_id = d.team_id AND p.contact = d.contact AND p.hold_until > now()
-  AND d.id = ANY(ARRAY(
-    SELECT m.id FROM incidents_delivery m
-    JOIN incidents_contactpace h ON h.team_id = m.team_id AND h.contact = m.contact
-    WHERE m.state = 'pending' AND NOT m.paced AND m.next_attempt_at <= now()
-      AND h.hold_until > now() AND h.hold_until <= now() + %(minute)s
-      AND (m.after_id IS NULL OR EXISTS (
-        SELECT FROM incidents_delivery a WHERE a.id = m.after_id AND a.state = 'delivered'))
-    ORDER BY m.id LIMIT %(rows)s FOR NO KEY UPDATE OF m SKIP LOCKED))
+WHERE p.team_id = m.team_id AND p.contact = m.contact AND p.hold_until > now()
+  AND m.id = ANY(ARRAY(
+    SELECT d.id FROM incidents_delivery d
+    JOIN incidents_contactpace h ON h.team_id = d.team_id AND h.contact = d.contact
+    WHERE h.hold_until > now() AND h.hold_until <= now() + %(minute)s AND {_PACED_DUE}
+    ORDER BY d.id LIMIT %(rows)s FOR NO KEY UPDATE OF d SKIP LOCKED))
 """
 
 # name: let_go
@@ -115,15 +115,14 @@ LET_GO = f"UPDATE incidents_delivery SET paced = true WHERE id = ANY(ARRAY({_DUE
 # name: insert_digest
 # The message that carries the others: to the same place, of the same kind, due now or when it is
 # open no longer. Of several ways to one address the address itself is the surest.
-INSERT_DIGEST = """
+INSERT_DIGEST = f"""
 INSERT INTO incidents_delivery (id, team_id, channel_id, contact_method_id, contact, kind, event,
   payload, state, attempts, attempt_count, next_attempt_at, paced, direct, given_way, rescue,
   created_at)
-SELECT %(digest)s, d.team_id, d.channel_id, d.contact_method_id, d.contact, d.kind, %(event)s, '{}',
-  'pending', '[]', 0, now() + %(open)s, true, d.direct, false, false, now()
+SELECT %(digest)s, d.team_id, d.channel_id, d.contact_method_id, d.contact, d.kind, %(event)s,
+  '{{}}', 'pending', '[]', 0, now() + %(open)s, true, d.direct, false, false, now()
 FROM incidents_delivery d
-WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND d.state = 'pending' AND NOT d.paced
-  AND d.next_attempt_at <= now()
+WHERE d.team_id = %(team)s AND d.contact = %(contact)s AND {_PACED_DUE}
 ORDER BY d.direct DESC, d.id LIMIT 1
 """
 
@@ -220,15 +219,16 @@ def pace_contacts() -> None:
     In short transactions of its own, before the claim's. One process at a time; any other takes
     what is decided already.
     """
+    machines = {"machines": _machines()}
     with transaction.atomic(), connection.cursor() as cursor:
         if not _is_alone(cursor):
             return
-        cursor.execute(RELEASE, {"machines": _machines()})
+        cursor.execute(RELEASE, machines)
     with transaction.atomic(), connection.cursor() as cursor:
         if not _is_alone(cursor):
             return
         until = time.monotonic() + LOOK_SECONDS
-        values: dict[str, Any] = {"minute": MINUTE, "event": DIGEST, "rows": MOST_ROWS}
+        values: dict[str, Any] = {"minute": MINUTE, "event": DIGEST, "rows": MOST_ROWS, **machines}
         cursor.execute(DUE, {**values, "contacts": MOST_CONTACTS})
         held = False
         for team, contact, due, *had in cursor.fetchall():
@@ -287,11 +287,12 @@ def _bundle(cursor: Any, named: dict[str, Any], due: int, now: datetime) -> date
     stays_open = OPEN if due > MOST_ROWS else timedelta()
     named = {**named, "digest": uuid7(), "open": stays_open}
     cursor.execute(INSERT_DIGEST, named)
-    cursor.execute(BUNDLE, named)
-    if cursor.rowcount:
-        _fill(cursor, named)
-    else:  # somebody acknowledged them all at this moment
-        cursor.execute(DROP_DIGEST, named)
+    if cursor.rowcount:  # else somebody acknowledged them all at this moment, or does so now
+        cursor.execute(BUNDLE, named)
+        if cursor.rowcount:
+            _fill(cursor, named)
+        else:
+            cursor.execute(DROP_DIGEST, named)
     return now + stays_open + MINUTE
 
 

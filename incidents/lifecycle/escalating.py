@@ -31,6 +31,7 @@ from incidents.models import (
 )
 from incidents.notifications.compose import Contact, delivery_rows, notification_row
 from incidents.notifications.fallback import turn_to_next
+from incidents.notifications.holding import hold_back
 from incidents.notifications.payload import incident_payload, monitor_facts
 from incidents.policies.reaching import Reached, Way, due_at, resolve_targets
 from incidents.rows import Row, insert_rows, run_with_rows, with_any
@@ -166,6 +167,7 @@ def _fire_batch(*, limit: int, only: UUID | None) -> tuple[int, int]:
         for escalation in escalations.values():
             _fire(firing, incidents[escalation.incident_id], escalation)
         insert_rows(TimelineEvent, firing.events)
+        hold_back(firing.deliveries)
         insert_rows(Delivery, firing.deliveries)
         insert_rows(Notification, firing.notifications)
         run_with_rows(COUNT, [{"id": pk, "step_seq": i.step_seq} for pk, i in incidents.items()])

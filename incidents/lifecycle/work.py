@@ -24,6 +24,7 @@ from incidents.models import (
     TimelineEvent,
 )
 from incidents.notifications.compose import Contact, notification_row
+from incidents.notifications.holding import hold_back
 from incidents.policies.snapshot import Snapshot, load_policies
 from incidents.routing import Rule, load_rules
 from incidents.rows import Row, insert_rows, run_with_rows, with_any
@@ -152,6 +153,7 @@ class Work:
                 row |= {"state": DeliveryState.CANCELLED, "finished_at": cancelled_at}
         run_with_rows(_CANCEL, [{"id": pk, "at": at} for pk, at in self.cancelled.items()])
         insert_rows(TimelineEvent, self.events)
+        hold_back(self.deliveries)
         insert_rows(Delivery, self.deliveries)
         insert_rows(Notification, [notification_row(row) for row in self.deliveries])
         gone = self.released | self.held_anew.keys()

@@ -31,6 +31,7 @@ from tests.incidents.telling import (
 )
 from tests.monitors.pushing import push
 from tests.providers import Provider
+from tests.racing import before_sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -164,6 +165,22 @@ def test_a_machine_gets_each(team):
         fail_all(team, 12)
         send()
         assert events(provider) == ["incident.opened"] * 12
+
+
+def test_a_machines_pages_that_come_in_the_middle_of_a_look_are_no_digest(team):
+    """Between letting go what needs no pace and looking at the rest."""
+
+    def fail_now() -> None:
+        fail_all(team, 8)
+        make_due()
+
+    with Provider() as provider:
+        route_to(team, channel_to(team, provider))
+        with before_sql("count(*), clock_timestamp()", fail_now) as met:
+            deliver_here()
+        assert met
+        send()
+        assert events(provider) == ["incident.opened"] * 8
 
 
 def test_a_person_who_is_reached_by_a_webhook_gets_one(team, ana):
@@ -368,3 +385,20 @@ def test_what_comes_after_an_unsent_message_is_not_put_off_with_the_others(team,
     before = second.next_attempt_at
     second.refresh_from_db()
     assert second.next_attempt_at == before
+
+
+def test_pages_to_somebody_who_is_left_alone_wait_from_the_start(team, ana):
+    with Provider() as provider:
+        policy_of(team, (0, [ana, channel_to(team, provider)]))
+        fail_all(team, 8)
+        send()
+        fail_all(team, 5, "n")
+        held = ContactPace.objects.get(contact__contains="ana").hold_until
+        waiting = deliveries(state="pending", contact__contains="ana")
+        assert [page.next_attempt_at for page in waiting] == [held] * 5
+        send()
+        assert events(provider) == ["incident.opened"] * 13, "machines get each at once"
+    assert len(mail.outbox) == 1
+    pass_a_minute()
+    send()
+    assert mail.outbox[-1].subject == f"[Tocsin] {team.name}: 5 down"
