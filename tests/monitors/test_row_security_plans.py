@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -26,6 +27,11 @@ def plan(sql: str, values: Any, *, session: str = "") -> str:
         return "\n".join(row[0] for row in cursor.fetchall())
 
 
+def in_words(planned: str) -> list[list[str]]:
+    """Return the words of each line, sorted: which side of an equation is named first is chance."""
+    return [sorted(re.findall(r"[\w.:]+", line)) for line in planned.splitlines()]
+
+
 def values() -> dict[str, Any]:
     ids = ["01890000-0000-7000-8000-000000000000"]
     return {"limit": 2000, "until": database_now(), "ids": ids, "rows": "[]"} | BATCH
@@ -43,7 +49,7 @@ def test_the_engines_statements_have_the_owners_plans(team: Team, name: str) -> 
         bare = plan(sql, given, session=session)
     with scopes_disabled():
         secured = plan(sql, given, session=session)
-    assert secured == bare
+    assert in_words(secured) == in_words(bare)
     with scope(team=team):
         assert plan(sql, given) != bare  # the policy of a team would show
 
