@@ -95,7 +95,8 @@ def _guard(now: datetime) -> Figure:
     name, label = "mass_guard", _("Waves of silences held back")
     if settings.MASS_GUARD_SECONDS <= 0:
         return Figure(name, label, _("turned off"))
-    guard = MassGuard.objects.filter(held_from__isnull=False).first()
+    held = MassGuard.objects.defer("recent", "armed")  # which may be long
+    guard = held.filter(held_from__isnull=False).first()
     if guard is None or guard.held_from is None or guard.held_until is None:
         return Figure(name, label, _("never"))
     said = {"monitors": guard.monitors, "teams": guard.teams}

@@ -44,10 +44,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MOST_ROUNDS = 50
-# A lap is over within about a second, so that whatever falls due meanwhile is seen soon. First come
-# the incidents: while many wait, only so many steps are fired in each lap, in turns over the teams.
+# A lap is over within about a second, in a flood two, so that whatever falls due meanwhile is seen
+# soon. First come the incidents: while many wait, only so many steps are fired in each lap, in
+# turns over the teams.
 SWEPT_A_LAP = 5
 BATCHES_A_LAP = 3
+FLOOD_BATCHES_A_LAP = 4  # of each thread, after the sweep
 RESCUED_A_LAP = 2
 FIRED_A_LAP, FIRED_IN_A_FLOOD = 2000, 500
 RECEIPT_HOURS = 24
@@ -134,7 +136,7 @@ def _run_lap(*, in_flood: bool) -> _Lap:
     failed: list[str] = []
     find = partial(_guarded, partial(sweep, most_batches=SWEPT_A_LAP), 0, failed)
     if in_flood:
-        both = partial(advance_beside, find, most_batches=BATCHES_A_LAP - 1)
+        both = partial(advance_beside, find, most_batches=FLOOD_BATCHES_A_LAP)
         silent, (handled, messages) = _guarded(both, (0, (0, 0)), failed)
     else:
         silent = find()

@@ -34,7 +34,8 @@ from accounts.internal import INTERNAL_TEAM
 WINDOW_SECONDS = 30
 REST_SECONDS = 900
 COUNT_SECONDS = 2  # counting what is due takes longer than judging a batch
-CENSUS_SECONDS = 60  # counting all that is armed takes longer still
+CENSUS_SECONDS = 30  # counting all that is armed takes longer still
+CENSUS_MARGIN = 2
 
 # name: holds
 # Whether silences are held back now.
@@ -78,10 +79,11 @@ WHERE check_at IS NOT NULL AND team_id <> %(internal)s GROUP BY team_id
 """
 
 # name: census
-# What ARMED said within the last minute.
+# What ARMED said a moment ago.
 CENSUS = """
 SELECT armed FROM monitors_massguard
-WHERE id = 1 AND armed_at > clock_timestamp() - make_interval(secs => %(kept)s)
+WHERE id = 1 AND armed_at <= clock_timestamp()
+  AND armed_at > clock_timestamp() - make_interval(secs => %(kept)s)
 """
 
 # name: keep_census
@@ -177,10 +179,10 @@ def _judge(cursor: Any, totals: Counter[str], until: datetime) -> Wave | None:
     rest = whole.total() - max(whole.values())
     if len(whole) < settings.MASS_GUARD_TEAMS or rest < settings.MASS_GUARD_MONITORS:
         return None
-    # Those that fell silent since the last census are in it, and those before are not: it says what
-    # is armed at least. Only a wave by that measure is worth a count.
+    # What the last census said has changed a little since, by silences and by hand. Only what would
+    # be no wave of twice the size is not worth another.
     census = _kept_census(cursor)
-    if census is not None and not _is_wave(rest, census.total() - census[largest]):
+    if census is not None and not _is_wave(CENSUS_MARGIN * rest, census.total() - census[largest]):
         return None
     census = _take_census(cursor)
     written = totals.total() - totals[largest]

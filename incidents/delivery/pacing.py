@@ -31,11 +31,11 @@ from django.db import connection, transaction
 from accounts.ids import uuid7
 from incidents.channels.base import DIGEST
 from incidents.channels.registry import KINDS, OURS
+from incidents.notifications.holding import MINUTE
 
 # So many due at once are sent one by one, and so many may follow each other within a minute.
 MOST_AT_ONCE = 3
 MOST_A_MINUTE = 10
-MINUTE = timedelta(seconds=60)
 # A digest of thousands names the first; the rest is behind its link.
 MOST_NAMED = 200
 MOST_CONTACTS = 500
@@ -262,11 +262,10 @@ def _decide(cursor: Any, named: dict[str, Any], due: int, pace: _Pace) -> None:
                 cursor.execute(HOLD, {**named, "until": hold_until})
             return
         if due > 1:
-            hold_until = _bundle(cursor, named, due, now)
+            _bundle(cursor, named, due, now)
         else:
             cursor.execute(LET_GO, named)
-            hold_until = now + MINUTE
-        cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": hold_until})
+            cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": now + MINUTE})
     elif due <= MOST_AT_ONCE and pace.lately + due <= MOST_A_MINUTE:
         cursor.execute(LET_GO, named)
         cursor.execute(KEEP_PACE, {**named, "count": due, "hold_until": None})
@@ -275,25 +274,26 @@ def _decide(cursor: Any, named: dict[str, Any], due: int, pace: _Pace) -> None:
         cursor.execute(HOLD, {**named, "until": until})
         cursor.execute(KEEP_PACE, {**named, "count": 0, "hold_until": until})
     else:
-        until = _bundle(cursor, named, due, now)
-        cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": until})
+        _bundle(cursor, named, due, now)
 
 
-def _bundle(cursor: Any, named: dict[str, Any], due: int, now: datetime) -> datetime:
-    """Make one digest of what is due for a contact; return until when the contact is left alone.
+def _bundle(cursor: Any, named: dict[str, Any], due: int, now: datetime) -> None:
+    """Make one digest of what is due for a contact.
 
-    That is a minute from the latest time at which the digest goes out.
+    The contact is left alone for a minute from the latest time at which the digest goes out.
     """
     stays_open = OPEN if due > MOST_ROWS else timedelta()
     named = {**named, "digest": uuid7(), "open": stays_open}
     cursor.execute(INSERT_DIGEST, named)
-    if cursor.rowcount:  # else somebody acknowledged them all at this moment, or does so now
-        cursor.execute(BUNDLE, named)
-        if cursor.rowcount:
-            _fill(cursor, named)
-        else:
-            cursor.execute(DROP_DIGEST, named)
-    return now + stays_open + MINUTE
+    if not cursor.rowcount:  # somebody acknowledged them all at this moment, or does so now
+        return
+    cursor.execute(BUNDLE, named)
+    if not cursor.rowcount:
+        cursor.execute(DROP_DIGEST, named)
+        return
+    _fill(cursor, named)
+    hold_until = now + stays_open + MINUTE
+    cursor.execute(KEEP_PACE, {**named, "count": 1, "hold_until": hold_until})
 
 
 def _join(cursor: Any, named: dict[str, Any], due: int) -> bool:

@@ -1,15 +1,16 @@
 """Advancing everything that waits: batch by batch, and in a flood in lanes.
 
-Half of the work is Python's and half the database's. So while more is waiting than one batch, two
-threads take turns at both. Each works on one lane, a half of the monitors, at a time; which one is
-all the same, as long as nobody else is at work on it (docs/adr/0007).
+Half of the work is Python's and half the database's. So while more is waiting than one batch, as
+many threads as there are lanes take turns at both. Each works on one lane, a share of the monitors,
+at a time; which one is all the same, as long as nobody else is at work on it (docs/adr/0007).
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 from uuid import UUID
@@ -36,6 +37,14 @@ GROUP BY w.monitor_id ORDER BY min(w.id) LIMIT %(limit)s
 """
 
 
+class _Ends:
+    """When the threads beside the first one are to end."""
+
+    def __init__(self) -> None:
+        self.found = threading.Event()  # nothing more will be found: end when nothing is left
+        self.over = threading.Event()  # end after the present batch
+
+
 class Tally:
     """How many transitions were handled and how many messages queued, by several threads."""
 
@@ -55,7 +64,7 @@ def advance(*, most_batches: int = 200) -> tuple[int, int]:
     """Handle all unhandled transitions; return how many, and how many messages were queued.
 
     A transition that cannot be handled fails alone: where a batch fails, its monitors are taken one
-    by one, and the one that fails again waits, logged, until the next round. After a full batch the
+    by one, and the one that fails again waits, logged, until the next call. After a full batch the
     lanes go on, with up to `most_batches` each.
     """
     tally = Tally()
@@ -66,7 +75,7 @@ def advance(*, most_batches: int = 200) -> tuple[int, int]:
         if rows >= BATCH_ROWS:
             left = most_batches - taken
             with _lanes_beside(tally, failed, most_batches=left):
-                _work(tally, list(failed), first=0, most_batches=left)
+                _work(tally, failed, first=0, most_batches=left)
             break
         if not rows:
             break
@@ -77,33 +86,39 @@ def advance_beside(find: Callable[[], T], *, most_batches: int = 200) -> tuple[T
     """Handle transitions in lanes while `find` finds more; return what it returned, and as above.
 
     For a flood that is known to go on: nobody works on all monitors. When `find` is done, this
-    thread handles `most_batches`, and the other one as many as it can meanwhile.
+    thread handles up to `most_batches`, and the others as many as they can meanwhile; has it found
+    nothing that they leave to it, as many more as that.
     """
     tally = Tally()
-    over = threading.Event()
-    with _lanes_beside(tally, [], most_batches=None, over=over):
+    failed: list[UUID] = []
+    ends = _Ends()
+    with _lanes_beside(tally, failed, most_batches=most_batches, ends=ends):
         try:
             found = find()
-            _work(tally, [], first=0, most_batches=most_batches)
-        finally:
-            over.set()
+            ends.found.set()
+            is_dry = _work(tally, failed, first=0, most_batches=most_batches)
+            if not is_dry:
+                ends.over.set()
+        except BaseException:
+            ends.over.set()
+            raise
     return found, tally.total()
 
 
 @contextmanager
 def _lanes_beside(
     tally: Tally,
-    failed: Sequence[UUID],
+    failed: list[UUID],
     *,
-    most_batches: int | None,
-    over: threading.Event | None = None,
+    most_batches: int,
+    ends: _Ends | None = None,
 ) -> Iterator[None]:
     """Work on lanes in further threads while the block goes on, and wait for them."""
 
     def run(first: int) -> None:
         try:
             with scopes_disabled():  # no scope follows into a thread
-                _work(tally, list(failed), first=first, most_batches=most_batches, over=over)
+                _work(tally, failed, first=first, most_batches=most_batches, ends=ends)
         except Exception:
             log.exception("a lane failed; its transitions wait for the next round")
         finally:
@@ -127,30 +142,30 @@ def _work(
     failed: list[UUID],
     *,
     first: int,
-    most_batches: int | None,
-    over: threading.Event | None = None,
-) -> None:
-    """Handle batches, each of another lane if it can be had, until nothing is left to be done.
+    most_batches: int,
+    ends: _Ends | None = None,
+) -> bool:
+    """Handle batches, each of another lane if it can be had; return whether nothing was left.
 
-    With `over` until that is set: what was not there a moment ago may be found yet.
+    At most so many; with `ends` so many after all is found.
     """
     lane, batches, misses = first, 0, 0
-    while most_batches is None or batches < most_batches:
-        if over is not None and over.is_set():
-            return
+    while batches < most_batches and not (ends and ends.over.is_set()):
+        finding = ends is not None and not ends.found.is_set()
         rows, messages = _advance_once(lane, failed)
         lane = (lane + 1) % LANES
         if rows:
             tally.add(rows, messages)
-            batches, misses = batches + 1, 0
+            batches, misses = batches + (not finding), 0
             continue
         misses += 1
         if misses < LANES:
             continue
-        if over is None:
-            return
-        over.wait(IDLE_SECONDS)
+        if not finding:
+            return True
+        time.sleep(IDLE_SECONDS)
         misses = 0
+    return False
 
 
 def _advance_once(lane: int | None, failed: list[UUID]) -> tuple[int, int]:
@@ -168,6 +183,8 @@ def _advance_singly(lane: int | None, failed: list[UUID]) -> tuple[int, int]:
         monitors = [row[0] for row in cursor.fetchall()]
     handled = queued = 0
     for monitor in monitors:
+        if monitor in failed:  # in another thread, meanwhile
+            continue
         try:
             rows, messages = advance_batch(monitor=monitor, lane=lane)
         except Exception:

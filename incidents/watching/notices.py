@@ -145,7 +145,8 @@ def _canary(now: datetime) -> Found:
 
 
 def _guard(now: datetime) -> Found:
-    guard = MassGuard.objects.filter(held_from__gt=now - LOOK_BACK).first()
+    held = MassGuard.objects.defer("recent", "armed")  # which may be long
+    guard = held.filter(held_from__gt=now - LOOK_BACK).first()
     if guard is not None and guard.held_from is not None and guard.held_until is not None:
         yield Finding(
             NoticeKind.GUARD,

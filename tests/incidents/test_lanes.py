@@ -179,7 +179,7 @@ def test_one_that_cannot_be_handled_fails_alone_and_once_a_round(team, caplog):
 
 
 def test_while_silences_are_found_the_other_lanes_open_incidents(team):
-    """Of two threads one finds and the other handles; what is found at last is handled as well."""
+    """One thread finds and the others handle; what is found at last is handled as well."""
     change(make_monitors(team, 30), "up", "down")
     late = make_monitors(TeamFactory(), 30)
 
@@ -217,3 +217,16 @@ def test_a_round_through_a_flood_finds_and_opens_each_once(team, monkeypatch):
     assert Incident.objects.filter(state="open").count() == 200
     assert Delivery.objects.count() == Notification.objects.count() == 200
     assert unhandled() == 0
+
+
+def test_one_that_cannot_be_handled_costs_a_flood_no_more_than_one_search(team, caplog):
+    change(make_monitors(team, 100), "up", "down")
+    with as_owner(), connection.cursor() as cursor:
+        cursor.execute(REFUSE)
+    try:
+        lanes.advance_beside(lambda: 0, most_batches=30)
+    finally:
+        with as_owner(), connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION refuse CASCADE")
+    assert Transition.objects.get(handled_at=None).monitor.name == "m-7"
+    assert Incident.objects.count() == 99

@@ -402,3 +402,16 @@ def test_pages_to_somebody_who_is_left_alone_wait_from_the_start(team, ana):
     pass_a_minute()
     send()
     assert mail.outbox[-1].subject == f"[Tocsin] {team.name}: 5 down"
+
+
+def test_what_recovers_at_once_while_its_contact_is_left_alone_is_not_told(team, ana):
+    policy_of(team, (0, [ana]))
+    fail_all(team, 8)
+    send()
+    [blip] = fail_all(team, 1, "n")
+    push(blip, "pass")
+    run_round()
+    assert incidents(blip)[0].state == "resolved"
+    pass_a_minute()
+    send()
+    assert len(mail.outbox) == 1

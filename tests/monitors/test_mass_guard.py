@@ -138,6 +138,18 @@ def test_a_wave_that_follows_a_few_silences_is_found():
     assert MassGuard.objects.get().held_until is not None
 
 
+def test_a_wave_is_found_though_a_part_of_the_others_was_paused_since_the_last_count():
+    teams = [armed(f"team-{n}", 100, silent=8) for n in range(4)]
+    paused = armed("paused", 150, silent=1)
+    assert sweep() == 33
+    Heartbeat.objects.filter(monitor__in=paused).update(state="paused", check_at=None)
+    MassGuard.objects.update(count_at=None, recent={})
+    for monitors in teams:
+        fall_silent(monitors[8:36])
+    assert sweep() == 0
+    assert MassGuard.objects.get().held_until is not None
+
+
 def test_monitors_that_came_since_the_last_count_make_no_wave():
     teams = [armed(f"team-{n}", 100, silent=8) for n in range(4)]
     assert sweep() == 32
