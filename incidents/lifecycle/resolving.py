@@ -32,8 +32,9 @@ def resolve_in_memory(
     A first message that is due and has not been tried yet still goes out before the recovery when
     the monitor recovered by itself: a fail and a pass within one second are both told, in order.
     What waits for the end of its contact's minute (`notifications/holding.py`), failed once and
-    waits for its next try, or would come later, is cancelled, and its contact hears nothing of the recovery. Deleting tells nobody, for nothing has recovered, but the
-    providers that keep an account of their own: their alert would stay open for ever.
+    waits for its next try, or would come later, is cancelled, and its contact hears nothing of the
+    recovery. Deleting tells nobody, for nothing has recovered, but the providers that keep an
+    account of their own: their alert would stay open for ever.
     """
     at = max(at, incident.opened_at)  # what happened before it was noticed is told after it
     incident.state = IncidentState.RESOLVED
