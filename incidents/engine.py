@@ -36,7 +36,8 @@ from incidents.notifications.handoffs import announce_handoffs, look_for_leavers
 from monitors.models import ListeningGap, PushKey, PushReceipt
 from monitors.partitions import drop_old_partitions, ensure_partitions
 from monitors.queries import database_now
-from monitors.sweep import sweep
+from monitors.sweep import BATCH_ROWS as SWEEP_ROWS
+from monitors.sweep import sweep_some
 from monitors.undo import purge_steps
 from monitors.usage import count_teams
 
@@ -49,7 +50,9 @@ MOST_ROUNDS = 50
 # turns over the teams.
 SWEPT_A_LAP = 5
 BATCHES_A_LAP = 3
-FLOOD_BATCHES_A_LAP = 4  # of each thread, after the sweep
+# In a flood more is found than the lanes can do in a lap, so that none of them waits for the sweep.
+FLOOD_SWEPT_A_LAP = 9
+FLOOD_BATCHES_A_LAP = 3  # of each thread, after the sweep
 RESCUED_A_LAP = 2
 FIRED_A_LAP, FIRED_IN_A_FLOOD = 2000, 500
 RECEIPT_HOURS = 24
@@ -134,12 +137,21 @@ class _Lap(NamedTuple):
 def _run_lap(*, in_flood: bool) -> _Lap:
     """Do a bounded piece of everything; in a flood open incidents while finding silences."""
     failed: list[str] = []
-    find = partial(_guarded, partial(sweep, most_batches=SWEPT_A_LAP), 0, failed)
+
+    def find(most_batches: int) -> tuple[int, int]:
+        return _guarded(partial(sweep_some, most_batches=most_batches), (0, 0), failed)
+
+    judged = silent = 0
+    if not in_flood:
+        judged, silent = find(SWEPT_A_LAP)
+        in_flood = silent > BATCHES_A_LAP * BATCH_ROWS
     if in_flood:
-        both = partial(advance_beside, find, most_batches=FLOOD_BATCHES_A_LAP)
-        silent, (handled, messages) = _guarded(both, (0, (0, 0)), failed)
+        both = partial(
+            advance_beside, partial(find, FLOOD_SWEPT_A_LAP), most_batches=FLOOD_BATCHES_A_LAP
+        )
+        more, (handled, messages) = _guarded(both, ((0, 0), (0, 0)), failed)
+        judged, silent = judged + more[0], silent + more[1]
     else:
-        silent = find()
         handled, messages = _guarded(partial(advance, most_batches=BATCHES_A_LAP), (0, 0), failed)
     limit = FIRED_IN_A_FLOOD if handled > BATCHES_A_LAP * BATCH_ROWS else FIRED_A_LAP
     rescue = partial(rescue_unreached, most_batches=RESCUED_A_LAP)
@@ -148,7 +160,9 @@ def _run_lap(*, in_flood: bool) -> _Lap:
     fired, paged = _guarded(partial(fire_steps, limit=limit), (0, 0), failed)
     queued = messages + paged + _guarded(announce_handoffs, 0)
     is_flood = max(silent, handled) > BATCH_ROWS
-    return _Lap(silent + handled + fired, queued, not failed, is_flood)
+    is_swept = judged < SWEPT_A_LAP * SWEEP_ROWS  # else there may be more whose alarm rang
+    found = (0 if is_swept else judged) + silent + handled + fired
+    return _Lap(found, queued, not failed, is_flood)
 
 
 @contextmanager

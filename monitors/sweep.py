@@ -153,13 +153,18 @@ def _judge(cursor: Any, ids: list[Any], until: datetime) -> list[Any]:
 
 def sweep(*, most_batches: int = 100) -> int:
     """Judge all monitors whose alarm rang; return how many were found silent."""
-    silent = 0
+    return sweep_some(most_batches=most_batches)[1]
+
+
+def sweep_some(*, most_batches: int) -> tuple[int, int]:
+    """Judge so many batches of them; return how many, and how many were found silent."""
+    judged = silent = 0
     for _ in range(most_batches):
-        judged, found = sweep_batch()
-        silent += found
-        if judged < BATCH_ROWS:
+        rows, found = sweep_batch()
+        judged, silent = judged + rows, silent + found
+        if rows < BATCH_ROWS:
             break
-    return silent
+    return judged, silent
 
 
 def _judge_irregular(cursor: Any, ids: list[Any], until: datetime) -> list[tuple[Any, bool]]:

@@ -37,10 +37,11 @@ from incidents.management.commands.standby import (
     Standby,
 )
 from incidents.models import Delivery, Incident
-from monitors.models import ListeningGap, PushReceipt, Transition
+from monitors.models import Heartbeat, ListeningGap, PushReceipt, Transition
 from monitors.partitions import ensure_partitions, partition_days, partition_name
 from monitors.queries import database_now
 from monitors.services import create_monitor
+from monitors.sweep import BATCH_ROWS as SWEEP_ROWS
 from tests.incidents.telling import (
     channel_to,
     deliveries,
@@ -375,3 +376,16 @@ held.acquire()
             assert time.monotonic() - began < STAGES["standby"][1]
         finally:
             process.kill()
+
+
+def test_a_round_goes_on_while_alarms_ring_however_few_mean_a_silence(team, monkeypatch):
+    """Where a hundred thousand push, most alarms that ring are only set anew."""
+    monkeypatch.setattr(engine, "SWEPT_A_LAP", 1)
+    make_monitors(team, SWEEP_ROWS + 100, interval=60, silent_after=90)
+    at = database_now()
+    Heartbeat.objects.filter(team=team).update(
+        state="up", clock_from=at, last_push_at=at, check_at=at - timedelta(seconds=1)
+    )
+    listen()
+    assert run_round() == 0
+    assert not Heartbeat.objects.filter(check_at__lte=at).exists()
