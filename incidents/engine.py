@@ -36,8 +36,7 @@ from incidents.notifications.handoffs import announce_handoffs, look_for_leavers
 from monitors.models import ListeningGap, PushKey, PushReceipt
 from monitors.partitions import drop_old_partitions, ensure_partitions
 from monitors.queries import database_now
-from monitors.sweep import BATCH_ROWS as SWEEP_ROWS
-from monitors.sweep import sweep_some
+from monitors.sweep import FULL_ROWS, sweep_some
 from monitors.undo import purge_steps
 from monitors.usage import count_teams
 
@@ -160,7 +159,7 @@ def _run_lap(*, in_flood: bool) -> _Lap:
     fired, paged = _guarded(partial(fire_steps, limit=limit), (0, 0), failed)
     queued = messages + paged + _guarded(announce_handoffs, 0)
     is_flood = max(silent, handled) > BATCH_ROWS
-    is_swept = judged < SWEPT_A_LAP * SWEEP_ROWS  # else there may be more whose alarm rang
+    is_swept = judged < SWEPT_A_LAP * FULL_ROWS  # else there may be more whose alarm rang
     found = (0 if is_swept else judged) + silent + handled + fired
     return _Lap(found, queued, not failed, is_flood)
 

@@ -34,6 +34,8 @@ from monitors.models import ListeningGap
 from monitors.schedule import Cron, Gap, Window, due_at
 
 BATCH_ROWS = 2000
+# Of few more than a batch the oldest and the latest may be the same: then it has so many at least.
+FULL_ROWS = BATCH_ROWS - BATCH_ROWS // 8
 BROKEN_SCHEDULE_SECONDS = 600
 LOCK_KEY = 7_203_001  # pg_advisory_xact_lock: one sweep at a time, whoever runs it
 
@@ -162,7 +164,7 @@ def sweep_some(*, most_batches: int) -> tuple[int, int]:
     for _ in range(most_batches):
         rows, found = sweep_batch()
         judged, silent = judged + rows, silent + found
-        if rows < BATCH_ROWS:
+        if rows < FULL_ROWS:
             break
     return judged, silent
 

@@ -206,7 +206,6 @@ def test_what_the_search_raises_is_raised_and_what_was_found_is_handled(team):
 
 
 def test_a_round_through_a_flood_finds_and_opens_each_once(team, monkeypatch):
-    monkeypatch.setattr("monitors.sweep.BATCH_ROWS", BATCH)
     monkeypatch.setattr(engine, "BATCH_ROWS", BATCH)
     monitors = make_monitors(team, 200)
     for monitor in monitors:

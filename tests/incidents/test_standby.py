@@ -41,7 +41,7 @@ from monitors.models import Heartbeat, ListeningGap, PushReceipt, Transition
 from monitors.partitions import ensure_partitions, partition_days, partition_name
 from monitors.queries import database_now
 from monitors.services import create_monitor
-from monitors.sweep import BATCH_ROWS as SWEEP_ROWS
+from monitors.sweep import BATCH_ROWS
 from tests.incidents.telling import (
     channel_to,
     deliveries,
@@ -381,7 +381,7 @@ held.acquire()
 def test_a_round_goes_on_while_alarms_ring_however_few_mean_a_silence(team, monkeypatch):
     """Where a hundred thousand push, most alarms that ring are only set anew."""
     monkeypatch.setattr(engine, "SWEPT_A_LAP", 1)
-    make_monitors(team, SWEEP_ROWS + 100, interval=60, silent_after=90)
+    make_monitors(team, BATCH_ROWS + 100, interval=60, silent_after=90)
     at = database_now()
     Heartbeat.objects.filter(team=team).update(
         state="up", clock_from=at, last_push_at=at, check_at=at - timedelta(seconds=1)
