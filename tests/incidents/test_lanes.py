@@ -1,4 +1,4 @@
-"""A mass outage in two lanes: every change once and in order, whoever else is at work."""
+"""A mass outage in lanes: every change once and in order, whoever else is at work."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_flood_opens_every_incident_once(team):
     assert unhandled() == 0
 
 
-def test_both_lanes_have_a_good_part_of_the_monitors(team):
+def test_each_lane_has_a_good_part_of_the_monitors(team):
     lanes = [lane_of(monitor.pk) for monitor in make_monitors(team, 100)]
     assert set(lanes) == set(range(LANES))
     assert min(lanes.count(lane) for lane in range(LANES)) > 20
