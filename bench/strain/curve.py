@@ -56,6 +56,13 @@ class Point:
 
 def run(bed: Bed, scale: Scale, say: Say) -> Found:
     """Measure both curves. The environment must lead Django to this bed."""
+    from django_scopes import scopes_disabled
+
+    with scopes_disabled():
+        return _run(bed, scale, say)
+
+
+def _run(bed: Bed, scale: Scale, say: Say) -> Found:
     largest = scale.curve_sizes[-1]
     words = WORDS.format(rounds=scale.curve_rounds, due=scale.curve_due, size=largest)
     found = Found("curve", "What a round costs, against size", words)
@@ -187,14 +194,16 @@ def _judge(found: Found, by_size: list[Point], by_due: list[Point]) -> None:
     head = ("monitors", "due", "time", "of the first", "pages", "of the first", "nothing due")
     for points in (by_size, by_due):
         base = points[0]
+        # Pages are those of this session: where threads have others, they are not all of them.
+        counted = points is by_size
         rows = [
             (
                 f"{point.monitors:,}",
                 f"{point.due:,}",
                 f"{point.seconds:.2f} s",
                 f"{point.seconds / base.seconds:.2f} x",
-                f"{point.pages:,.0f}",
-                f"{point.pages / base.pages:.2f} x",
+                f"{point.pages:,.0f}" if counted else "",
+                f"{point.pages / base.pages:.2f} x" if counted else "",
                 f"{point.idle_seconds * 1000:.1f} ms, {point.idle_pages:,.0f} pages",
             )
             for point in points
@@ -211,6 +220,8 @@ def _judge(found: Found, by_size: list[Point], by_due: list[Point]) -> None:
             "pages": [(getattr(p, key), p.pages / base.pages) for p in points],
             "proportional": [(getattr(p, key), getattr(p, key) / start) for p in points],
         }
+        if points is by_due:
+            del lines["pages"]
         told = "what there is" if key == "monitors" else "what is due"
         found.plots[name] = (
             f"The cost of a round against {told}, as a multiple of the first point",
