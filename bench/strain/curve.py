@@ -95,13 +95,13 @@ def _measure(bed: Bed, monitors: int, due: int, rounds: int) -> Point:
     for number in range(rounds):
         with bed.connect() as connection:
             _rest(connection, everything=number == 0)
-            connection.execute(SILENCE_SOME, {"every": monitors // due})
+            silenced = connection.execute(SILENCE_SOME, {"every": monitors // due}).rowcount
             for table in ("monitors_heartbeat", "incidents_incident", "monitors_transition"):
                 connection.execute(f"VACUUM (ANALYZE) {table}")
             connection.execute("CHECKPOINT")
             connection.execute(STAMP)
             connection.execute("TRUNCATE monitors_listeninggap")
-        taken.append(_round(due))
+        taken.append(_round(silenced))
         with bed.connect() as connection:
             connection.execute(STAMP)
         idle.append(_round(0))

@@ -88,8 +88,8 @@ FULL = Scale(
     soak_pushes=100,
     curve_sizes=(10_000, 30_000, 100_000, 300_000, 1_000_000),
     curve_due=1_000,
-    curve_growing=(1_000, 3_000, 10_000, 30_000, 100_000),
-    curve_rounds=5,
+    curve_growing=(1_000, 10_000, 100_000),
+    curve_rounds=3,
 )
 SHORT = Scale(
     is_short=True,
