@@ -19,7 +19,7 @@ help:
 	@echo "make audit   ask PyPI's advisories about what is locked (make check asks no network)"
 	@echo "make fuzz    bytes that nobody meant to send, SECONDS=60 of each kind"
 	@echo "make bench   measure, in one run and as ratios"
-	@echo "make load    what it stands: a herd, mass silence, an hour's soak (SHORT=1: 3 minutes)"
+	@echo "make load    what it stands: a herd, mass silence, an hour's soak (SHORT=1: 4 minutes)"
 	@echo "make screenshots URL=... EMAIL=... PASSWORD=...  a picture of every page"
 	@echo "make lock    work out the locked requirements anew"
 
@@ -47,7 +47,7 @@ faults: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench
 
-# make load SHORT=1 takes three minutes; make load ONLY="herd soak" runs some of it (docs/load.md).
+# make load SHORT=1 takes four minutes; make load ONLY="herd soak" runs some of it (docs/load.md).
 load: $(INSTALLED)
 	@$(BIN)/python -m bench.strain $(if $(SHORT),--short) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(SOAK_SECONDS),--soak-seconds $(SOAK_SECONDS))

@@ -25,8 +25,9 @@ from accounts.plans import kept_days
 from accounts.sessions import drop_expired_sessions
 from incidents.delivery.aftermath import rescue_unreached
 from incidents.delivery.pool import SenderPool
+from incidents.lifecycle.advance import BATCH_ROWS
 from incidents.lifecycle.escalating import fire_steps
-from incidents.lifecycle.lanes import BATCH_ROWS, advance, advance_beside
+from incidents.lifecycle.lanes import advance, advance_beside
 from incidents.lifecycle.timers import open_released, settle_flapping, wake_incidents
 from incidents.maintenance.maintenances import refresh_spans
 from incidents.measures import measured_round

@@ -4,7 +4,7 @@ Scenarios: sustained pushes, a herd at second :00, 100,000 of a million monitors
 slow tenant, the cost of a round against size, an hour's soak. Each is run by `make up` on a data
 directory of its own, durable, and cleared away afterwards; the curve runs the engine's functions.
 
---short is for small and busy machines: less of everything in three minutes, and only what must
+--short is for small and busy machines: less of everything in four minutes, and only what must
 never happen (a lost push, a false silence, an incident that does not open, connections without
 bound) makes it fail. In full a figure that is owed and missed fails too, and the sections of
 docs/performance.md are written. Every run leaves its figures as JSON in var/bench/.
@@ -88,7 +88,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
-    parser.add_argument("--short", action="store_true", help="less of everything, in 3 minutes")
+    parser.add_argument("--short", action="store_true", help="less of everything, in 4 minutes")
     parser.add_argument("--on", type=Path, metavar="DIR", help="where the databases are to lie")
     parser.add_argument("--soak-seconds", type=float, metavar="N", help="how long the soak takes")
     parser.add_argument("--monitors", type=int, metavar="N", help="of the silence, and the curve")

@@ -31,6 +31,7 @@ from incidents.maintenance.covering import covered_monitors
 from incidents.models import HeldOutage, Incident, IncidentState
 from incidents.rows import with_any
 
+BATCH_ROWS = 1000
 # So many times its even share of a batch one team may have while others wait. What is read to find
 # the teams' turns is a multiple of the batch, however many teams there are.
 SHARES = 4
@@ -125,7 +126,7 @@ RESOLVE_REASONS = {"up": "recovered", "paused": "paused", "deleted": "deleted", 
 
 def advance_batch(
     *,
-    limit: int = 1000,
+    limit: int = BATCH_ROWS,
     monitor: UUID | None = None,
     lane: int | None = None,
     left: Sequence[UUID] = (),

@@ -18,13 +18,12 @@ from uuid import UUID
 from django.db import connection
 from django_scopes import scopes_disabled
 
-from incidents.lifecycle.advance import LANE, advance_batch
+from incidents.lifecycle.advance import BATCH_ROWS, LANE, advance_batch
 from incidents.lifecycle.work import LANES
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BATCH_ROWS = 1000
 IDLE_SECONDS = 0.02  # of a thread that has handled all that was found so far
 
 # name: waiting_monitors
